@@ -1,0 +1,45 @@
+// unit: *.spec.ts beside the code, no servers. int: *.int.spec.ts against real servers. e2e: the whole system, tools/e2e.
+import { defineConfig } from 'vitest/config';
+
+const ignored = ['**/node_modules/**', '**/dist/**', 'proto/gen/**'];
+
+export default defineConfig({
+  // Nest's decorators, compiled the way tools/build/build.ts does for production.
+  oxc: { decorator: { legacy: true, emitDecoratorMetadata: false } },
+  test: {
+    pool: 'forks',
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['**/*.spec.ts'],
+          exclude: [...ignored, '**/*.int.spec.ts', '**/*.e2e.spec.ts'],
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'int',
+          include: ['**/*.int.spec.ts'],
+          exclude: ignored,
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          // Each file starts servers of its own; two cores carry one set at a time.
+          fileParallelism: false,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'e2e',
+          include: ['tools/e2e/**/*.e2e.spec.ts'],
+          exclude: ignored,
+          testTimeout: 900_000,
+          hookTimeout: 900_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
