@@ -1,0 +1,166 @@
+import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
+import { failPoint } from './fail-points.ts';
+import { type LogMessage, LogReader } from './log-reader.ts';
+import { Ownership, type Tenant } from './ownership.ts';
+import { FencedError } from './partition-store.ts';
+import type { RunningStage } from './stage.ts';
+import { StageMetrics } from './stage-deps.ts';
+
+/**
+ * A stage that is not keyed by one customer a record (identity, the ClickHouse sink): it gets the messages of one partition
+ * in order and does its own deciding, publishing and committing.
+ */
+export interface BatchHandler {
+  /** Where to read from: the first sequence not yet covered. Called again whenever the partition starts over. */
+  open(): Promise<{ fromSeq: number }>;
+  /**
+   * Messages in order; all that was waiting, at most `maxMessages`. Throwing makes the partition start over with open().
+   * Called with none when nothing came for `idleMs`.
+   */
+  apply(messages: readonly LogMessage[]): Promise<void>;
+  /** The partition is left in good order: finish what is buffered. */
+  close(): Promise<void>;
+}
+
+export interface BatchStageOptions {
+  readonly stage: 'identity' | 'analytics';
+  readonly stream: string;
+  readonly filters: (partition: number) => string[];
+  /** Lanes, for identity. */
+  readonly partitions: number;
+  readonly maxMessages: number;
+  readonly idleMs: number;
+  readonly nats: NatsConnection;
+  readonly redis: Redis;
+  readonly replicaId: string;
+  readonly logger: Logger;
+  readonly registry: Registry;
+  readonly handler: (where: BatchWhere) => BatchHandler;
+}
+
+export interface BatchWhere {
+  readonly partition: number;
+  /** Fencing token: the value of `{stage.partition}:owner` as long as the lease is ours. */
+  readonly token: string;
+  readonly js: JetStreamClient;
+  readonly jsm: JetStreamManager;
+  /** False once the lease is lost. */
+  readonly alive: () => boolean;
+}
+
+export async function startBatchStage(options: BatchStageOptions): Promise<RunningStage> {
+  const { nats, redis, stage, partitions, replicaId, logger } = options;
+  const js = jetstream(nats);
+  const jsm = await jetstreamManager(nats);
+  const metrics = new StageMetrics(options.registry);
+  const onError = (error: unknown) => logger.error({ stage, err: String(error) }, 'stage error');
+  const ownership = new Ownership({
+    redis,
+    stage,
+    replica: replicaId,
+    partitions,
+    onError,
+    open: (partition, token) => {
+      logger.info({ stage, partition }, 'partition taken');
+      return new BatchRunner(options, { js, jsm }, metrics, partition, token, onError);
+    },
+  });
+  return { ready: () => ownership.ready(), partitions: () => ownership.partitions, stop: () => ownership.stop() };
+}
+
+const RETRY_MS = 250;
+
+class BatchRunner implements Tenant {
+  readonly ended: Promise<void>;
+  private readonly options: BatchStageOptions;
+  private readonly handler: BatchHandler;
+  private readonly js: JetStreamClient;
+  private readonly metrics: StageMetrics;
+  private readonly partition: number;
+  private readonly onError: (error: unknown) => void;
+  private stopping = false;
+  private abandoned = false;
+  private wake: (() => void) | undefined;
+
+  constructor(
+    options: BatchStageOptions,
+    nats: { js: JetStreamClient; jsm: JetStreamManager },
+    metrics: StageMetrics,
+    partition: number,
+    token: string,
+    onError: (error: unknown) => void,
+  ) {
+    this.options = options;
+    this.js = nats.js;
+    this.metrics = metrics;
+    this.partition = partition;
+    this.onError = onError;
+    this.handler = options.handler({ partition, token, ...nats, alive: () => !this.abandoned });
+    this.ended = this.run();
+  }
+
+  async stop(): Promise<void> {
+    this.stopping = true;
+    this.wake?.();
+    await this.ended;
+  }
+
+  abandon(): void {
+    this.abandoned = true;
+    this.wake?.();
+  }
+
+  private async run(): Promise<void> {
+    const { stage, stream, filters } = this.options;
+    while (!this.stopping && !this.abandoned) {
+      let reader: LogReader | undefined;
+      try {
+        const { fromSeq } = await this.handler.open();
+        const source = { js: this.js, stream, filters: filters(this.partition) };
+        reader = new LogReader(source, fromSeq, this.onError);
+        while (!this.stopping && !this.abandoned) await this.turn(reader);
+        if (!this.abandoned) await this.handler.close();
+      } catch (error) {
+        if (error instanceof FencedError) this.abandoned = true;
+        else {
+          this.onError(error);
+          this.metrics.restarts.inc({ stage });
+          await new Promise((r) => setTimeout(r, RETRY_MS));
+        }
+      } finally {
+        await reader?.stop();
+      }
+    }
+  }
+
+  private async turn(reader: LogReader): Promise<void> {
+    const { stage, maxMessages, idleMs } = this.options;
+    if (reader.length === 0) await this.pause(reader, idleMs);
+    if (this.stopping || this.abandoned) return;
+    const messages = reader.take(maxMessages);
+    if (messages.length > 0) failPoint(stage, 'after_read');
+    const started = performance.now();
+    await this.handler.apply(messages);
+    this.metrics.batch(stage, this.partition, {
+      steps: messages.length,
+      ms: performance.now() - started,
+      lag: reader.length + reader.pending,
+      clock: messages.at(-1)?.storedAt ?? Date.now(),
+    });
+  }
+
+  private async pause(reader: LogReader, ms: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+      reader.onArrival(this.wake);
+    });
+  }
+}

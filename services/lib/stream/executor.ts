@@ -1,0 +1,372 @@
+import { Definition, Handover, Merged } from '#gen/recur/log/v1/changes.ts';
+import { RecordKind } from '#gen/recur/log/v1/frame.ts';
+import { partitionOf } from '#lib/topology/topology.ts';
+import type { LogRecord } from './frames.ts';
+import type { ActiveDefinition, Context, DefinitionChange, Effects, Processor, StageSpec } from './processor.ts';
+import { type Entry, encodeEntry } from './states.ts';
+import type { Step } from './steps.ts';
+import { splitTimerKey, TimerBook, timerKey } from './timers.ts';
+
+/** How far a partition has come: `seq` is done completely, of the next frame `steps` steps, which gave `emitted` outputs. */
+export interface Position {
+  readonly seq: number;
+  readonly steps: number;
+  readonly emitted: number;
+  /** The partition's clock, ms. */
+  readonly clock: number;
+}
+
+export const START: Position = { seq: 0, steps: 0, emitted: 0, clock: 0 };
+
+export interface Output {
+  /** Frame it derives from and its place among all outputs of that frame. */
+  readonly seq: number;
+  readonly ordinal: number;
+  readonly record: LogRecord;
+  /** Set for what goes to another partition (or back to this one) after a merge; undefined for the stage's own output. */
+  readonly handoverTo: number | undefined;
+}
+
+export interface DeadRecord {
+  readonly seq: number;
+  readonly index: number;
+  /** The refused record; undefined when a timer or sweep failed. */
+  readonly record: LogRecord | undefined;
+  readonly customerId: string;
+  readonly reason: string;
+}
+
+/** A sweep under way: the change, and the last customer it has visited. */
+export interface Sweep extends DefinitionChange {
+  cursor: string;
+}
+
+/** Everything a batch wants done, besides the changed states. */
+export interface BatchResult {
+  readonly outputs: Output[];
+  readonly deadRecords: DeadRecord[];
+  readonly timers: ReadonlyMap<string, number | null>;
+  readonly pending: ReadonlyMap<string, { customerId: string; bytes: Uint8Array } | null>;
+  readonly definitions: ActiveDefinition[];
+  readonly sweeps: Sweep[];
+  readonly position: Position;
+}
+
+/** Thrown when a record makes the processor fail: the batch starts over from the stored states, without it. */
+export class PoisonError extends Error {
+  readonly at: string;
+  constructor(at: string, cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+    this.at = at;
+  }
+}
+
+/** A definition record of this kind asks the stage to go on with its sweep. */
+export const SWEEP_KIND = '@sweep';
+
+export interface BatchInput<S> {
+  readonly steps: readonly Step[];
+  readonly due: readonly { key: string; due: number }[];
+  /** For a batch of timers only: fire those due up to `until`, ahead of the step at (seq, index). */
+  readonly timersOnly?: { readonly until: number; readonly seq: number; readonly index: number };
+  readonly entry: (customerId: string) => Entry<S>;
+  /** Customers of the next sweep chunk, when the first step asks for one; fewer than asked for means it ends. */
+  readonly sweepChunk: readonly string[] | undefined;
+  /** Records known to fail (PoisonError.at) with the reason. */
+  readonly poison: ReadonlyMap<string, string>;
+}
+
+/**
+ * The kit's pure core: runs a processor over the steps of a batch. Reads and writes nothing; the same arguments give the
+ * same result, which is what lets a new owner repeat an interrupted batch without publishing it twice.
+ */
+export class Executor<S, D> {
+  readonly definitions: Map<string, ActiveDefinition>;
+  sweeps: Sweep[];
+  private compiled: D;
+  private readonly spec: StageSpec<S, D>;
+  private readonly partition: number;
+  private readonly partitions: number;
+
+  constructor(
+    spec: StageSpec<S, D>,
+    where: { partition: number; partitions: number },
+    definitions: readonly ActiveDefinition[] = [],
+    sweeps: readonly Sweep[] = [],
+  ) {
+    this.spec = spec;
+    this.partition = where.partition;
+    this.partitions = where.partitions;
+    this.definitions = new Map(definitions.map((d) => [`${d.kind}/${d.id}`, d]));
+    this.sweeps = sweeps.map((s) => ({ ...s }));
+    this.compiled = this.compile();
+  }
+
+  run(from: Position, input: BatchInput<S>): BatchResult {
+    return new Batch(this, this.spec.processor, input, from, this.partition, this.partitions).run();
+  }
+
+  get current(): D {
+    return this.compiled;
+  }
+
+  /** Puts a revision in force. Returns false when it, or a later one, already is. */
+  define(def: ActiveDefinition): boolean {
+    const key = `${def.kind}/${def.id}`;
+    if ((this.definitions.get(key)?.revision ?? -1) >= def.revision) return false;
+    this.definitions.set(key, { ...def, body: Uint8Array.from(def.body) });
+    this.compiled = this.compile();
+    if (this.spec.processor.sweep) {
+      const { kind, id, revision, deleted } = def;
+      this.sweeps.push({ kind, id, revision, deleted, cursor: '' });
+    }
+    return true;
+  }
+
+  encode(entry: Entry<S>): Uint8Array {
+    return encodeEntry(entry, this.spec.codec);
+  }
+
+  decodeState(bytes: Uint8Array): S {
+    return this.spec.codec.decode(bytes);
+  }
+
+  private compile(): D {
+    const active = [...this.definitions.values()].filter((d) => !d.deleted);
+    return this.spec.definitions?.compile(active) as D;
+  }
+}
+
+/** One run of the executor: the collector of effects and the context handed to the processor, reused for every record. */
+class Batch<S, D> implements Effects, Context<D> {
+  now: number;
+  customerId = '';
+  readonly partition: number;
+  private readonly executor: Executor<S, D>;
+  private readonly processor: Processor<S, D>;
+  private readonly input: BatchInput<S>;
+  private readonly partitions: number;
+  private readonly timers: TimerBook;
+  private readonly outputs: Output[] = [];
+  private readonly deadRecords: DeadRecord[] = [];
+  private readonly pending = new Map<string, { customerId: string; bytes: Uint8Array } | null>();
+  private readonly defined: ActiveDefinition[] = [];
+  private position: Position;
+  private step: Step | undefined;
+  private byTimer = false;
+  private emitted: number;
+  private refusal: string | undefined;
+
+  constructor(
+    executor: Executor<S, D>,
+    processor: Processor<S, D>,
+    input: BatchInput<S>,
+    from: Position,
+    partition: number,
+    partitions: number,
+  ) {
+    this.executor = executor;
+    this.processor = processor;
+    this.input = input;
+    this.position = from;
+    this.emitted = from.emitted;
+    this.now = from.clock;
+    this.partition = partition;
+    this.partitions = partitions;
+    const last = input.steps.at(-1);
+    this.timers = new TimerBook(input.due, last?.time ?? input.timersOnly?.until ?? 0);
+  }
+
+  get definitions(): D {
+    return this.executor.current;
+  }
+
+  run(): BatchResult {
+    for (const step of this.input.steps) {
+      this.step = step;
+      this.fireTimers(step.time);
+      this.now = step.time;
+      if (step.record) this.apply(step, step.record);
+      const { seq, steps } = this.position;
+      if (step.last) {
+        this.position = { seq: step.seq, steps: 0, emitted: 0, clock: step.time };
+        this.emitted = 0;
+      } else this.position = { seq, steps: steps + 1, emitted: this.emitted, clock: step.time };
+    }
+    if (this.input.timersOnly) this.fireTimers(this.input.timersOnly.until);
+    return {
+      outputs: this.outputs,
+      deadRecords: this.deadRecords,
+      timers: this.timers.changes,
+      pending: this.pending,
+      definitions: this.defined,
+      sweeps: this.executor.sweeps,
+      position: { ...this.position, emitted: this.emitted },
+    };
+  }
+
+  private fireTimers(until: number): void {
+    for (let t = this.timers.take(until); t; t = this.timers.take(until)) {
+      const { customerId, timerId } = splitTimerKey(t.key);
+      const entry = this.input.entry(customerId);
+      if (entry.state === undefined) continue;
+      this.byTimer = true;
+      this.now = Math.max(this.now, t.due);
+      const state = entry.state;
+      this.guard(customerId, `timer ${t.key}`, entry, () => this.processor.onTimer?.(state, timerId, this, this));
+    }
+  }
+
+  private apply(step: Step, record: LogRecord): void {
+    this.byTimer = step.byTimer;
+    if (record.clearsPending) this.pending.set(record.clearsPending, null);
+    if (record.kind === RecordKind.RECORD_KIND_DEFINITION) {
+      this.applyDefinition(record);
+      return;
+    }
+    const { customerId } = record;
+    const entry = this.input.entry(customerId);
+    if (entry.mergedInto !== undefined) this.forward(entry.mergedInto, record);
+    else if (record.kind === RecordKind.RECORD_KIND_MERGED) this.merge(customerId, entry, record);
+    else this.applyTo(entry, step, record);
+  }
+
+  private applyTo(entry: Entry<S>, step: Step, record: LogRecord): void {
+    const { customerId } = record;
+    const at = `${step.seq}/${step.index}/${record.originSeq}/${record.kind}`;
+    const { seq, index } = step;
+    const call = () =>
+      record.kind === RecordKind.RECORD_KIND_HANDOVER
+        ? this.absorb(entry, record)
+        : this.processor.process(entry.state, { kind: record.kind, body: record.body, seq, index }, this, this);
+    this.guard(customerId, at, entry, call, record);
+  }
+
+  /** Runs one call of the processor; what it throws or refuses becomes a dead letter and changes nothing else. */
+  private guard(customerId: string, at: string, entry: Entry<S>, call: () => S | undefined, record?: LogRecord): void {
+    this.customerId = customerId;
+    const known = this.input.poison.get(at);
+    if (known !== undefined) {
+      this.bury(known, record);
+      return;
+    }
+    let next: S | undefined;
+    try {
+      next = call();
+    } catch (cause) {
+      throw new PoisonError(at, cause);
+    }
+    if (this.refusal !== undefined) {
+      const reason = this.refusal;
+      this.refusal = undefined;
+      throw new PoisonError(at, reason);
+    }
+    if (next === undefined) return;
+    entry.state = next;
+    entry.dirty = true;
+  }
+
+  private bury(reason: string, record: LogRecord | undefined): void {
+    this.deadRecords.push({ ...this.origin(), record, customerId: this.customerId, reason });
+  }
+
+  private absorb(entry: Entry<S>, record: LogRecord): S | undefined {
+    const { from, state } = Handover.decode(record.body);
+    const other = this.executor.decodeState(state);
+    return this.processor.absorb ? this.processor.absorb(entry.state, other, from, this, this) : (entry.state ?? other);
+  }
+
+  private merge(customerId: string, entry: Entry<S>, record: LogRecord): void {
+    const { into } = Merged.decode(record.body);
+    if (into === customerId) {
+      this.bury('merged into itself', record);
+      return;
+    }
+    if (entry.state !== undefined) {
+      const state = this.executor.encode(entry);
+      const body = Handover.encode({ from: customerId, state: Buffer.from(state) }).finish();
+      this.push(into, RecordKind.RECORD_KIND_HANDOVER, body, partitionOf(into, this.partitions));
+    }
+    entry.state = undefined;
+    entry.mergedInto = into;
+    entry.dirty = true;
+  }
+
+  private forward(into: string, record: LogRecord): void {
+    this.push(into, record.kind, record.body, partitionOf(into, this.partitions));
+  }
+
+  private applyDefinition(record: LogRecord): void {
+    const d = Definition.decode(record.body);
+    if (d.kind === SWEEP_KIND) {
+      this.sweepChunk();
+      return;
+    }
+    const def = { kind: d.kind, id: d.id, revision: d.revision, deleted: d.deleted, body: d.body };
+    if (this.executor.define(def)) this.defined.push(this.executor.definitions.get(`${d.kind}/${d.id}`) ?? def);
+  }
+
+  private sweepChunk(): void {
+    const sweep = this.executor.sweeps[0];
+    const chunk = this.input.sweepChunk;
+    if (!sweep || !chunk) return;
+    for (const customerId of chunk) {
+      sweep.cursor = customerId;
+      const entry = this.input.entry(customerId);
+      const { state } = entry;
+      if (state === undefined) continue;
+      this.guard(customerId, `sweep ${sweep.kind}/${sweep.id} ${customerId}`, entry, () =>
+        this.processor.sweep?.(state, sweep, this, this),
+      );
+    }
+    if (chunk.length === 0) this.executor.sweeps.shift();
+  }
+
+  /** What outputs derive from: the step at hand, or the one the timers go ahead of. */
+  private origin(): { seq: number; index: number } {
+    const origin = this.step ?? this.input.timersOnly;
+    if (!origin) throw new Error('a batch has steps or timers');
+    return origin;
+  }
+
+  // Effects
+
+  emit(kind: RecordKind, body: Uint8Array): void {
+    this.push(this.customerId, kind, body, undefined);
+  }
+
+  private push(customerId: string, kind: RecordKind, body: Uint8Array, handoverTo: number | undefined): void {
+    const { seq, index } = this.origin();
+    const record: LogRecord = {
+      customerId,
+      kind,
+      timeMs: this.now,
+      originSeq: seq,
+      originIndex: index,
+      fromTimer: this.byTimer,
+      body,
+    };
+    this.outputs.push({ seq, ordinal: this.emitted++, record, handoverTo });
+  }
+
+  setTimer(timerId: string, dueMs: number): void {
+    // Never in the moment it is set: so those due at one moment can be taken in chunks, in an order nothing else sways.
+    this.timers.set(timerKey(this.customerId, timerId), Math.max(Math.ceil(dueMs), this.now + 1));
+  }
+
+  cancelTimer(timerId: string): void {
+    this.timers.cancel(timerKey(this.customerId, timerId));
+  }
+
+  setPending(key: string, bytes: Uint8Array): void {
+    this.pending.set(key, { customerId: this.customerId, bytes });
+  }
+
+  clearPending(key: string): void {
+    this.pending.set(key, null);
+  }
+
+  deadLetter(reason: string): void {
+    this.refusal = reason;
+  }
+}

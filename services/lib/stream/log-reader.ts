@@ -1,0 +1,142 @@
+import { DeliverPolicy, type JetStreamClient, type JsMsg } from '@nats-io/jetstream';
+
+export interface LogMessage {
+  readonly seq: number;
+  readonly subject: string;
+  /** JetStream's timestamp, ms. */
+  readonly storedAt: number;
+  readonly data: Uint8Array;
+}
+
+/** What a reader holds at most before it stops asking the server for more. */
+const MAX_MESSAGES = 256;
+const MAX_BYTES = 4 * 1024 * 1024;
+const RETRY_MS = 250;
+/** Two of these missed, and the consumer is made anew: how soon reading goes on after the server was away. */
+const HEARTBEAT_MS = 1_000;
+const CLOSE_MS = 500;
+
+/**
+ * Reads subjects of a stream in order from a sequence on, ahead of its consumer within bounds, for as long as it lives:
+ * when the server is away it goes on from where it was.
+ */
+export class LogReader {
+  private queue: LogMessage[] = [];
+  private bytes = 0;
+  private next: number;
+  private waiting: (() => void) | undefined;
+  private full: (() => void) | undefined;
+  private stopped = false;
+  private closeCurrent: (() => Promise<unknown>) | undefined;
+  private readonly pump: Promise<void>;
+  private readonly source: { js: JetStreamClient; stream: string; filters: string[] };
+  private readonly onError: (error: unknown) => void;
+  /** Messages the server still had for us when it sent the last one. */
+  pending = 0;
+
+  constructor(
+    source: { js: JetStreamClient; stream: string; filters: string[] },
+    fromSeq: number,
+    onError: (error: unknown) => void,
+  ) {
+    this.source = source;
+    this.next = fromSeq;
+    this.onError = onError;
+    this.pump = this.run();
+  }
+
+  get length(): number {
+    return this.queue.length;
+  }
+
+  /** The oldest message not taken, left where it is. */
+  peek(): LogMessage | undefined {
+    return this.queue[0];
+  }
+
+  take(max = Number.POSITIVE_INFINITY): LogMessage[] {
+    const taken = max >= this.queue.length ? this.queue : this.queue.splice(0, max);
+    if (taken === this.queue) this.queue = [];
+    for (const m of taken) this.bytes -= m.data.length;
+    this.full?.();
+    return taken;
+  }
+
+  /** Resolves when there is something to take, or the reader was stopped. */
+  async wait(): Promise<void> {
+    if (this.queue.length > 0 || this.stopped) return;
+    await new Promise<void>((resolve) => {
+      this.waiting = resolve;
+    });
+  }
+
+  /** Calls back once, at the next message. */
+  onArrival(callback: () => void): void {
+    if (this.queue.length > 0) callback();
+    else this.waiting = callback;
+  }
+
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.waiting?.();
+    this.full?.();
+    // A consumer whose server does not answer may take its time to close; nobody needs to wait for that.
+    const closed = Promise.all([this.closeCurrent?.(), this.pump]).catch(() => {});
+    await Promise.race([closed, new Promise((r) => setTimeout(r, CLOSE_MS))]);
+  }
+
+  private async run(): Promise<void> {
+    while (!this.stopped) {
+      try {
+        await this.read();
+      } catch (error) {
+        if (this.stopped) return;
+        this.onError(error);
+      }
+      if (!this.stopped) await new Promise((r) => setTimeout(r, RETRY_MS));
+    }
+  }
+
+  private async read(): Promise<void> {
+    const { js, stream, filters } = this.source;
+    const consumer = await js.consumers.get(stream, {
+      filter_subjects: filters,
+      deliver_policy: DeliverPolicy.StartSequence,
+      opt_start_seq: this.next,
+    });
+    const messages = await consumer.consume({
+      // By bytes, not by messages: a server drops a client that lets 64 MB wait.
+      max_bytes: MAX_BYTES,
+      idle_heartbeat: HEARTBEAT_MS,
+      expires: 30_000,
+    });
+    this.closeCurrent = () => messages.close();
+    if (this.stopped) return void (await messages.close());
+    for await (const m of messages) {
+      if (this.stopped) return;
+      if (m.seq < this.next) continue;
+      this.accept(m);
+      if (this.queue.length >= MAX_MESSAGES || this.bytes >= MAX_BYTES) await this.room();
+      if (this.stopped) return;
+    }
+  }
+
+  private accept(m: JsMsg): void {
+    this.next = m.seq + 1;
+    this.bytes += m.data.length;
+    this.pending = m.info.pending;
+    this.queue.push({ seq: m.seq, subject: m.subject, storedAt: Number(m.timestampNanos / 1_000_000n), data: m.data });
+    const waiting = this.waiting;
+    this.waiting = undefined;
+    waiting?.();
+  }
+
+  private async room(): Promise<void> {
+    while (!this.stopped && (this.queue.length >= MAX_MESSAGES || this.bytes >= MAX_BYTES)) {
+      await new Promise<void>((resolve) => {
+        this.full = resolve;
+      });
+    }
+    this.full = undefined;
+  }
+}

@@ -1,0 +1,178 @@
+import type { Redis } from 'ioredis';
+import { Definition } from '#gen/recur/log/v1/changes.ts';
+import type { BatchResult, Position, Sweep } from './executor.ts';
+import { START } from './executor.ts';
+import { decodePending, encodePending } from './pending.ts';
+import type { ActiveDefinition, PendingWork } from './processor.ts';
+
+/**
+ * The Redis side of one (stage, partition). Every key carries the hash tag {stage.partition}: one Cluster slot, so a commit
+ * is one atomic function.
+ *
+ *   :lease     who owns it, expires       :owner  token of the last owner     :s:<customer>  states
+ *   :position  how far it has come        :t      timers, by due time         :d  definitions in force
+ *   :p         work pending outside       :c      customers, by id (only stages that sweep)
+ */
+export const stageTag = (stage: string, partition: number): string => `{${stage}.${partition}}`;
+export const stateKey = (tag: string, customerId: string): string => `${tag}:s:${customerId}`;
+
+/** The lease was lost: another owner may be at work, nothing was written. */
+export class FencedError extends Error {}
+/** Redis holds an older position than the one this batch started from (it lost writes): nothing was written. */
+export class ThrownBackError extends Error {}
+
+/** Owner and position must be what the batch started from; then everything is written, or nothing. */
+const COMMIT = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'FENCED' end
+if (redis.call('GET', KEYS[6]) or '') ~= ARGV[2] then return 'BACK' end
+local a = 9
+for i = 7, #KEYS do
+  local v = ARGV[a]; a = a + 1
+  if v == '' then redis.call('DEL', KEYS[i]) else redis.call('SET', KEYS[i], v) end
+end
+for i = 1, ARGV[4] do redis.call('ZADD', KEYS[2], ARGV[a], ARGV[a + 1]); a = a + 2 end
+for i = 1, ARGV[5] do redis.call('ZREM', KEYS[2], ARGV[a]); a = a + 1 end
+for i = 1, ARGV[6] do
+  if ARGV[a + 1] == '' then redis.call('HDEL', KEYS[4], ARGV[a]) else redis.call('HSET', KEYS[4], ARGV[a], ARGV[a + 1]) end
+  a = a + 2
+end
+for i = 1, ARGV[7] do redis.call('HSET', KEYS[3], ARGV[a], ARGV[a + 1]); a = a + 2 end
+for i = 1, ARGV[8] do redis.call('ZADD', KEYS[5], 0, ARGV[a]); a = a + 1 end
+redis.call('SET', KEYS[6], ARGV[3])
+return 'OK'`;
+
+export interface StateWrite {
+  readonly customerId: string;
+  /** Empty deletes. */
+  readonly bytes: Uint8Array;
+  /** Stored for the first time. */
+  readonly fresh: boolean;
+}
+
+export class PartitionStore {
+  readonly tag: string;
+  private readonly redis: Redis;
+  private readonly token: string;
+  private readonly indexed: boolean;
+  /** The position as Redis holds it, to the letter. */
+  private stored = '';
+
+  constructor(redis: Redis, stage: string, partition: number, token: string, options: { indexed: boolean }) {
+    this.redis = redis;
+    this.tag = stageTag(stage, partition);
+    this.token = token;
+    this.indexed = options.indexed;
+  }
+
+  /** Reads where the partition stands; called by a new owner, and again after Redis was thrown back. */
+  async load(): Promise<{
+    position: Position;
+    sweeps: Sweep[];
+    definitions: ActiveDefinition[];
+    pending: PendingWork[];
+  }> {
+    const [position, defs, pending] = await Promise.all([
+      this.redis.get(`${this.tag}:position`),
+      this.redis.hgetallBuffer(`${this.tag}:d`),
+      this.redis.hgetallBuffer(`${this.tag}:p`),
+    ]);
+    this.stored = position ?? '';
+    const saved: Position & { sweeps?: Sweep[] } = this.stored ? JSON.parse(this.stored) : START;
+    const { seq, steps, emitted, clock } = saved;
+    return {
+      position: { seq, steps, emitted, clock },
+      sweeps: saved.sweeps ?? [],
+      definitions: Object.values(defs).map((bytes) => Definition.decode(bytes)),
+      pending: Object.entries(pending).map(([key, bytes]) => ({ key, ...decodePending(bytes), recovered: true })),
+    };
+  }
+
+  /**
+   * Reads states, and in the same step makes sure that they, and everything read before them, are those of our position: a
+   * Redis that lost writes must not be mistaken for customers without a state.
+   */
+  async states(customerIds: readonly string[]): Promise<(Buffer | null)[]> {
+    const keys = customerIds.map((id) => stateKey(this.tag, id));
+    const [owner, position, ...states] = await this.redis.mgetBuffer(
+      `${this.tag}:owner`,
+      `${this.tag}:position`,
+      ...keys,
+    );
+    if (owner?.toString() !== this.token) throw new FencedError(`${this.tag}: another owner has taken over`);
+    if ((position?.toString() ?? '') !== this.stored)
+      throw new ThrownBackError(`${this.tag}: not at the position we left`);
+    return states;
+  }
+
+  /** The earliest timers due at or before `until`, at most `limit`. */
+  async dueTimers(until: number, limit: number): Promise<{ key: string; due: number }[]> {
+    const flat = await this.redis.zrangebyscore(
+      `${this.tag}:t`,
+      '-inf',
+      String(until),
+      'WITHSCORES',
+      'LIMIT',
+      '0',
+      String(limit),
+    );
+    const timers: { key: string; due: number }[] = [];
+    for (let i = 0; i + 1 < flat.length; i += 2) timers.push({ key: flat[i] as string, due: Number(flat[i + 1]) });
+    return timers;
+  }
+
+  async nextTimer(): Promise<number | undefined> {
+    const [, due] = await this.redis.zrange(`${this.tag}:t`, '0', '0', 'WITHSCORES');
+    return due === undefined ? undefined : Number(due);
+  }
+
+  /** Customers after `cursor`, in order of id. */
+  async customersAfter(cursor: string, limit: number): Promise<string[]> {
+    return this.redis.zrangebylex(`${this.tag}:c`, cursor ? `(${cursor}` : '-', '+', 'LIMIT', '0', String(limit));
+  }
+
+  async commit(result: BatchResult, writes: readonly StateWrite[]): Promise<void> {
+    const { tag } = this;
+    const next = JSON.stringify(result.sweeps.length ? { ...result.position, sweeps: result.sweeps } : result.position);
+    const keys = [`${tag}:owner`, `${tag}:t`, `${tag}:d`, `${tag}:p`, `${tag}:c`, `${tag}:position`];
+    const values: (string | number | Buffer)[] = [];
+    for (const w of writes) {
+      keys.push(stateKey(tag, w.customerId));
+      // As a Buffer: ioredis sends other byte arrays as text.
+      values.push(Buffer.from(w.bytes.buffer, w.bytes.byteOffset, w.bytes.byteLength));
+    }
+    const set: (string | number)[] = [];
+    const gone: string[] = [];
+    for (const [key, due] of result.timers) due === null ? gone.push(key) : set.push(due, key);
+    const pending: (string | Buffer)[] = [];
+    for (const [key, work] of result.pending) pending.push(key, work ? encodePending(work) : '');
+    const defs = result.definitions.flatMap((d) => [`${d.kind}/${d.id}`, encodeDefinition(d)]);
+    const created = this.indexed ? writes.filter((w) => w.fresh && w.bytes.length > 0).map((w) => w.customerId) : [];
+    const counts = [set.length / 2, gone.length, pending.length / 2, defs.length / 2, created.length];
+    const args = [
+      this.token,
+      this.stored,
+      next,
+      ...counts,
+      ...values,
+      ...set,
+      ...gone,
+      ...pending,
+      ...defs,
+      ...created,
+    ];
+    await this.run(keys, args);
+    this.stored = next;
+  }
+
+  private async run(keys: string[], args: (string | number | Buffer)[]): Promise<void> {
+    const redis = this.redis as Redis & { recurCommit?: (...args: unknown[]) => Promise<string> };
+    if (!redis.recurCommit) redis.defineCommand('recurCommit', { lua: COMMIT });
+    const answer = await redis.recurCommit?.(keys.length, ...keys, ...args);
+    if (answer === 'FENCED') throw new FencedError(`${this.tag}: another owner has taken over`);
+    if (answer === 'BACK') throw new ThrownBackError(`${this.tag}: not at the position this batch began at`);
+  }
+}
+
+function encodeDefinition(d: ActiveDefinition): Buffer {
+  return Buffer.from(Definition.encode({ ...d, body: Buffer.from(d.body) }).finish());
+}

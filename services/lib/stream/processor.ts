@@ -1,0 +1,118 @@
+import type { RecordKind } from '#gen/recur/log/v1/frame.ts';
+
+/**
+ * What a service brings to the kit. Everything here is pure: no clock, no I/O, no randomness; the same arguments give the
+ * same result. The kit may run any of it again after a crash and relies on getting the same outputs in the same order.
+ *
+ * `S` is the state of one customer. The kit owns decoding, caching and committing it. A processor may change the object it
+ * is given and return it; if it throws, the kit forgets the object, dead-letters the record and repeats the others.
+ */
+export interface Processor<S, D = undefined> {
+  /** Returns the next state, or undefined when nothing changed. */
+  process(state: S | undefined, input: Input, ctx: Context<D>, out: Effects): S | undefined;
+
+  /** A timer set earlier is due; `ctx.now` is the moment it was due at. */
+  onTimer?(state: S, timerId: string, ctx: Context<D>, out: Effects): S | undefined;
+
+  /**
+   * Customer `from` turned out to be this one (`ctx.customerId`); `fromId` is its id. Timers of `from` are cancelled by the
+   * kit in its own partition: set again those that still matter.
+   */
+  absorb?(state: S | undefined, from: S, fromId: string, ctx: Context<D>, out: Effects): S;
+
+  /**
+   * A definition changed while customers exist: called once for each existing customer of the partition, in chunks between
+   * other inputs. Return undefined when nothing changed.
+   */
+  sweep?(state: S, change: DefinitionChange, ctx: Context<D>, out: Effects): S | undefined;
+}
+
+/** One record. `body` belongs to the kit: decode what you need now, keep no reference to it. */
+export interface Input {
+  readonly kind: RecordKind;
+  readonly body: Uint8Array;
+  /** Log position: sequence of the frame and place in it. Unique, growing. */
+  readonly seq: number;
+  readonly index: number;
+}
+
+export interface Context<D> {
+  /** Milliseconds since 1970 on the cluster's clock (the log's time, or event time). */
+  readonly now: number;
+  readonly customerId: string;
+  readonly partition: number;
+  /** What `StageSpec.definitions.compile` made of the definitions in force at this point of the log. */
+  readonly definitions: D;
+}
+
+/** Collects what a processor wants done. Data only; nothing happens before the batch is published and committed. */
+export interface Effects {
+  /** Append a record about this customer to the stage's output. `body` is the encoded message that belongs to `kind`. */
+  emit(kind: RecordKind, body: Uint8Array): void;
+  /** Due times are milliseconds since 1970, at the earliest one after `ctx.now`. Setting a timer again moves it. */
+  setTimer(timerId: string, dueMs: number): void;
+  cancelTimer(timerId: string): void;
+  /**
+   * Work for the outside world (a send): kept with the state, given to `StageSpec.onPending` after commit, and again to the
+   * next owner after a crash, until cleared.
+   */
+  setPending(key: string, bytes: Uint8Array): void;
+  clearPending(key: string): void;
+  /** Refuse this record: it goes to the dead letters with the reason, state and other effects stay as they were. */
+  deadLetter(reason: string): void;
+}
+
+export interface DefinitionChange {
+  readonly kind: string;
+  readonly id: string;
+  readonly revision: number;
+  readonly deleted: boolean;
+}
+
+/** A definition in force. */
+export interface ActiveDefinition extends DefinitionChange {
+  readonly body: Uint8Array;
+}
+
+export interface Codec<S> {
+  encode(state: S): Uint8Array;
+  decode(bytes: Uint8Array): S;
+}
+
+export interface StageSpec<S, D = undefined> {
+  readonly stage: 'profile' | 'segmentation' | 'journey' | 'messaging';
+  readonly codec: Codec<S>;
+  readonly processor: Processor<S, D>;
+  /** Compile the definitions in force, once per change; `ctx.definitions` is the result. Must not throw. */
+  readonly definitions?: { compile(active: readonly ActiveDefinition[]): D };
+  /**
+   * After commit: outside work newly pending, or (recovered) found pending by a new owner. Must return at once; report what
+   * became of it with `PartitionHandle.append`.
+   */
+  readonly onPending?: (work: PendingWork[], partition: PartitionHandle) => void;
+}
+
+export interface PendingWork {
+  readonly customerId: string;
+  readonly key: string;
+  readonly bytes: Uint8Array;
+  /** True when an earlier owner may already have begun it. */
+  readonly recovered: boolean;
+}
+
+/** What an effect on the world may do with the partition it came from. */
+export interface PartitionHandle {
+  readonly partition: number;
+  /** False once the lease is lost: stop working on its behalf. */
+  readonly owned: boolean;
+  /** Append a record to `log.<partition>.outcome`, from where the stage reads it. Resolves when stored. */
+  append(records: readonly OutcomeRecord[]): Promise<void>;
+}
+
+export interface OutcomeRecord {
+  readonly customerId: string;
+  readonly kind: RecordKind;
+  readonly body: Uint8Array;
+  /** Key of the pending work this settles: the kit clears it when it reads the record back. */
+  readonly clearsPending?: string;
+}

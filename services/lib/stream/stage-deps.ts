@@ -1,0 +1,73 @@
+import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
+import type { Redis } from 'ioredis';
+import type { Logger } from 'pino';
+import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { ActiveDefinition } from './processor.ts';
+import type { ClockMode } from './steps.ts';
+
+/** What a partition runner needs of its stage. */
+export interface StageDeps {
+  readonly js: JetStreamClient;
+  readonly jsm: JetStreamManager;
+  readonly redis: Redis;
+  readonly partitions: number;
+  readonly clock: ClockMode;
+  readonly logger: Logger;
+  readonly onError: (error: unknown) => void;
+  readonly knownDefinitions: () => Iterable<ActiveDefinition>;
+}
+
+/** Metrics every stage has. */
+export class StageMetrics {
+  readonly deadLetters: Counter;
+  readonly restarts: Counter;
+  private readonly steps: Counter;
+  private readonly lag: Gauge;
+  private readonly watermark: Gauge;
+  private readonly seconds: Histogram;
+
+  constructor(registry: Registry) {
+    const registers = [registry];
+    const labelNames = ['stage', 'partition'];
+    this.deadLetters = new Counter({
+      name: 'recur_dead_letters_total',
+      help: 'Records refused',
+      labelNames: ['stage'],
+      registers,
+    });
+    this.restarts = new Counter({
+      name: 'recur_partition_restarts_total',
+      help: 'Times a partition began again from its stored position',
+      labelNames: ['stage'],
+      registers,
+    });
+    this.steps = new Counter({ name: 'recur_steps_total', help: 'Steps processed', labelNames, registers });
+    this.lag = new Gauge({
+      name: 'recur_lag_frames',
+      help: 'Log frames read or waiting, not yet processed',
+      labelNames,
+      registers,
+    });
+    this.watermark = new Gauge({
+      name: 'recur_watermark_seconds',
+      help: 'Clock of the partition, seconds since 1970',
+      labelNames,
+      registers,
+    });
+    this.seconds = new Histogram({
+      name: 'recur_batch_seconds',
+      help: 'From reading a batch to its commit',
+      labelNames: ['stage'],
+      buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+      registers,
+    });
+  }
+
+  batch(stage: string, partition: number, b: { steps: number; ms: number; lag: number; clock: number }): void {
+    const labels = { stage, partition: String(partition) };
+    this.steps.inc(labels, b.steps);
+    this.lag.set(labels, b.lag);
+    this.watermark.set(labels, b.clock / 1000);
+    this.seconds.observe({ stage }, b.ms / 1000);
+  }
+}

@@ -1,0 +1,84 @@
+import type { Redis } from 'ioredis';
+import { partitionOf } from '#lib/topology/topology.ts';
+import { stageTag, stateKey } from './partition-store.ts';
+import type { Codec } from './processor.ts';
+import { decodeEntry } from './states.ts';
+
+/** Merges a read follows before it gives up. */
+const MAX_HOPS = 16;
+
+/** Reads a stage's committed states, from any replica, without owning anything. */
+export class StateReader<S> {
+  private readonly stage: string;
+  private readonly codec: Codec<S>;
+  private readonly redis: Redis;
+  private readonly partitions: number;
+
+  constructor(stage: string, codec: Codec<S>, redis: Redis, partitions: number) {
+    this.stage = stage;
+    this.codec = codec;
+    this.redis = redis;
+    this.partitions = partitions;
+  }
+
+  /** State of a customer; for one that was merged, of the one it was merged into. */
+  async get(customerId: string): Promise<{ customerId: string; state: S } | undefined> {
+    return (await this.getMany([customerId]))[0];
+  }
+
+  /** In the order asked for; undefined for customers without a state. One round trip, and one more per merge. */
+  async getMany(customerIds: readonly string[]): Promise<({ customerId: string; state: S } | undefined)[]> {
+    const at = [...customerIds];
+    const result: ({ customerId: string; state: S } | undefined)[] = at.map(() => undefined);
+    let open = at.map((_, i) => i);
+    for (let hop = 0; hop < MAX_HOPS && open.length > 0; hop++) {
+      const found = await Promise.all(open.map((i) => this.redis.getBuffer(this.key(at[i] as string))));
+      const again: number[] = [];
+      open.forEach((i, n) => {
+        const { state, mergedInto } = decodeEntry(found[n], this.codec);
+        if (mergedInto !== undefined) {
+          at[i] = mergedInto;
+          again.push(i);
+        } else if (state !== undefined) result[i] = { customerId: at[i] as string, state };
+      });
+      open = again;
+    }
+    return result;
+  }
+
+  /**
+   * Walks the customers of a partition of a stage that sweeps, in order of id: `cursor` is the last id of the page before;
+   * '0' starts, and what comes back is '0' at the end.
+   */
+  async scan(partition: number, cursor: string, limit: number): Promise<ScanPage<S>> {
+    const tag = stageTag(this.stage, partition);
+    const from = cursor === '0' ? '-' : `(${cursor}`;
+    const ids = await this.redis.zrangebylex(`${tag}:c`, from, '+', 'LIMIT', '0', String(limit));
+    const values = ids.length > 0 ? await this.redis.mgetBuffer(ids.map((id) => stateKey(tag, id))) : [];
+    const customers: { customerId: string; state: S }[] = [];
+    ids.forEach((customerId, i) => {
+      const { state } = decodeEntry(values[i], this.codec);
+      if (state !== undefined) customers.push({ customerId, state });
+    });
+    return { cursor: ids.length < limit ? '0' : (ids.at(-1) ?? '0'), customers };
+  }
+
+  /**
+   * Where the clock of the customer's partition stands, milliseconds since 1970; 0 before its first record. On the event
+   * clock this is "now" for reads.
+   */
+  async clock(customerId: string): Promise<number> {
+    const tag = stageTag(this.stage, partitionOf(customerId, this.partitions));
+    const position = await this.redis.get(`${tag}:position`);
+    return position ? (JSON.parse(position) as { clock: number }).clock : 0;
+  }
+
+  private key(customerId: string): string {
+    return stateKey(stageTag(this.stage, partitionOf(customerId, this.partitions)), customerId);
+  }
+}
+
+export interface ScanPage<S> {
+  readonly cursor: string;
+  readonly customers: { customerId: string; state: S }[];
+}

@@ -1,0 +1,106 @@
+/**
+ * Streams, subjects, stages, ports and calls: data only, the one place that names them. Code, manifests and pictures are
+ * derived from this file.
+ */
+
+/** Stages of the log: each (stage, partition) has one owner at a time. */
+export const STAGES = ['identity', 'profile', 'segmentation', 'journey', 'messaging', 'analytics'] as const;
+export type StageName = (typeof STAGES)[number];
+
+export const SERVICES = ['ingest', ...STAGES] as const;
+export type ServiceName = (typeof SERVICES)[number];
+
+export const STREAMS = {
+  /** Events before One-ID, by lane. */
+  ingest: { name: 'INGEST', subjects: ['ingest.*'] },
+  /** Everything about customers, by partition, in one agreed order. */
+  log: { name: 'LOG', subjects: ['log.>'] },
+  deadLetters: { name: 'DEAD_LETTERS', subjects: ['dead.>'] },
+} as const;
+
+/**
+ * One lane: identity's graph is a fold of one totally ordered input, so a rebuild gives the same customers.
+ * See docs/decisions/0002-one-identity-lane.md.
+ */
+export const LANE = 0;
+
+/** Kinds of subjects in a partition. The last token of `log.<partition>.<kind>`. */
+export type LogKind =
+  | 'event'
+  | 'profile'
+  | 'segment'
+  | 'step'
+  | 'delivery'
+  | 'outcome'
+  | 'tick'
+  | 'definition'
+  | 'handover';
+
+export const subjects = {
+  ingest: (lane: number) => `ingest.${lane}`,
+  /** Written by one stage only, in order. */
+  log: (partition: number, kind: LogKind) => `log.${partition}.${kind}`,
+  /** A definition of `stage` that takes effect at this point of the partition's log. */
+  definition: (partition: number, stage: StageName) => `log.${partition}.definition.${stage}`,
+  /** States handed from one partition to another after a merge. */
+  handover: (partition: number, stage: StageName, from: number | '*') => `log.${partition}.handover.${stage}.${from}`,
+  deadLetter: (stage: StageName, partition: number) => `dead.${stage}.${partition}`,
+};
+
+export interface StageWiring {
+  /** The stage whose output it waits for and merges in, so that results do not depend on who is faster. */
+  readonly upstream?: StageName;
+  /** The one kind it writes. */
+  readonly output: LogKind;
+}
+
+/**
+ * Every keyed stage steps through the same item subjects of its partition (itemSubjects), and acts on events, ticks, and its
+ * own definitions, handovers and outcomes. identity reads a lane of INGEST instead and writes `event`; analytics reads
+ * everything of a partition.
+ */
+export const WIRING: Record<Exclude<StageName, 'identity' | 'analytics'>, StageWiring> = {
+  profile: { output: 'profile' },
+  segmentation: { output: 'segment' },
+  journey: { upstream: 'segmentation', output: 'step' },
+  messaging: { upstream: 'journey', output: 'delivery' },
+};
+
+export const itemSubjects = (partition: number): string[] => [
+  `log.${partition}.event`,
+  `log.${partition}.tick`,
+  `log.${partition}.definition.*`,
+  `log.${partition}.handover.*.*`,
+  `log.${partition}.outcome`,
+];
+
+/** Preferred local ports; the next free one is taken when occupied. */
+export const PORTS = {
+  ingestHttp: 8080,
+  clickhouseHttp: 8123,
+  grpc: {
+    ingest: 50051,
+    identity: 50052,
+    profile: 50053,
+    segmentation: 50054,
+    journey: 50055,
+    messaging: 50056,
+    analytics: 50057,
+  },
+} as const;
+
+/** Who calls whom by gRPC inside the cluster. */
+export const CALLS: readonly { readonly from: ServiceName; readonly to: ServiceName; readonly why: string }[] = [
+  { from: 'profile', to: 'identity', why: 'whose identifier this is' },
+  { from: 'profile', to: 'analytics', why: 'timeline: events older than the hot state' },
+  { from: 'profile', to: 'segmentation', why: '360° view: segments, RFM class, lifecycle stage' },
+  { from: 'profile', to: 'journey', why: '360° view: journeys now in' },
+  { from: 'profile', to: 'messaging', why: '360° view: messages received' },
+];
+
+/** Partition of a customer: FNV-1a of the id, the same in every service and language. */
+export function partitionOf(customerId: string, partitions: number): number {
+  let h = 0x811c9dc5;
+  for (let i = 0; i < customerId.length; i++) h = Math.imul(h ^ customerId.charCodeAt(i), 0x01000193);
+  return (h >>> 0) % partitions;
+}
