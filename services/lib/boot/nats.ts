@@ -1,0 +1,57 @@
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import type { Logger } from '#lib/telemetry/logger.ts';
+import { RefusalError } from './refusal.ts';
+
+/**
+ * Oldest server we may stand on: earlier ones lose acknowledged messages when a stream's leader pauses (nats-server #6512,
+ * #6415), which would break the first promise.
+ */
+export const MINIMUM_NATS = '2.15.0';
+
+/** Waits until NATS answers; from then on the connection repairs itself for ever. */
+export async function connectNats(url: string, name: string, logger: Logger): Promise<NatsConnection> {
+  const waiting = setInterval(() => logger.warn('waiting for NATS'), 5_000);
+  try {
+    const connection = await connect({
+      servers: url.split(',').map((server) => server.trim()),
+      name,
+      maxReconnectAttempts: -1,
+      reconnectTimeWait: 250,
+      reconnectJitter: 250,
+      waitOnFirstConnect: true,
+      // A dead connection is noticed within 20 s even when the other side says nothing.
+      pingInterval: 10_000,
+      maxPingOut: 2,
+      ignoreClusterUpdates: false,
+    });
+    checkVersion(connection.info?.version ?? '0');
+    void logStatus(connection, logger);
+    return connection;
+  } finally {
+    clearInterval(waiting);
+  }
+}
+
+/** @throws RefusalError */
+export function checkVersion(version: string): void {
+  const numbers = (text: string) => text.split(/[.-]/, 3).map((part) => Number.parseInt(part, 10) || 0);
+  const have = numbers(version);
+  for (const [index, least] of numbers(MINIMUM_NATS).entries()) {
+    const number = have[index] ?? 0;
+    if (number > least) return;
+    if (number < least) {
+      throw new RefusalError(
+        `nats-server is ${version}; at least ${MINIMUM_NATS} is needed (older ones lose acknowledged messages)`,
+      );
+    }
+  }
+}
+
+async function logStatus(connection: NatsConnection, logger: Logger): Promise<void> {
+  for await (const status of connection.status()) {
+    if (status.type === 'disconnect' || status.type === 'staleConnection')
+      logger.warn({ nats: status.type }, 'NATS is away');
+    else if (status.type === 'reconnect') logger.info({ nats: status.type }, 'NATS is back');
+    else if (status.type === 'error') logger.error({ nats: status.type, err: status.error }, 'NATS reports an error');
+  }
+}

@@ -1,0 +1,121 @@
+import {
+  DiscardPolicy,
+  JetStreamApiCodes,
+  JetStreamApiError,
+  type JetStreamManager,
+  jetstreamManager,
+  RetentionPolicy,
+  StorageType,
+  type StreamConfig,
+  type StreamInfo,
+} from '@nats-io/jetstream';
+import type { NatsConnection } from '@nats-io/transport-node';
+import { nanos } from '@nats-io/transport-node';
+import type { ServiceConfig, StreamLimits } from '#lib/config/config.ts';
+import type { Logger } from '#lib/telemetry/logger.ts';
+import { STREAMS } from '#lib/topology/topology.ts';
+import { RefusalError } from './refusal.ts';
+
+type Wanted = Partial<StreamConfig> & { name: string; subjects: string[] };
+
+/** Kept as metadata of LOG, which is made once: what a cluster was created with is part of every record's place. */
+const PARTITIONS_KEY = 'recur_partitions';
+const CLOCK_KEY = 'recur_clock';
+
+/**
+ * Makes the streams that are not there yet and checks those that are.
+ * @throws RefusalError when the cluster was created with other PARTITIONS or CLOCK, or a stream breaks a promise
+ */
+export async function ensureStreams(nats: NatsConnection, config: ServiceConfig, logger: Logger): Promise<void> {
+  const manager = await jetstreamManager(nats, { timeout: 10_000 });
+  for (const wanted of wantedStreams(config)) {
+    const info = await ensure(manager, wanted);
+    checkStream(info.config, wanted, logger);
+    if (wanted.name === STREAMS.log.name) checkCluster(info.config.metadata ?? {}, config);
+  }
+}
+
+function wantedStreams(config: ServiceConfig): Wanted[] {
+  const { streamLimits: limits, streamReplicas: replicas } = config;
+  const metadata = { [PARTITIONS_KEY]: String(config.partitions), [CLOCK_KEY]: config.clock };
+  return [
+    streamOf(STREAMS.ingest, limits.ingest, replicas),
+    { ...streamOf(STREAMS.log, limits.log, replicas), metadata },
+    streamOf(STREAMS.deadLetters, limits.deadLetters, replicas),
+  ];
+}
+
+function streamOf(
+  stream: { name: string; subjects: readonly string[] },
+  limits: StreamLimits,
+  replicas: number,
+): Wanted {
+  return {
+    name: stream.name,
+    subjects: [...stream.subjects],
+    storage: StorageType.File,
+    retention: RetentionPolicy.Limits,
+    // A full stream refuses, so that its writers hold back: nothing old is pushed out unread.
+    discard: DiscardPolicy.New,
+    max_bytes: limits.maxBytes,
+    max_age: limits.maxAgeMs < 0 ? 0 : nanos(limits.maxAgeMs),
+    num_replicas: replicas,
+    duplicate_window: nanos(limits.maxAgeMs < 0 ? 120_000 : Math.min(120_000, limits.maxAgeMs)),
+    // The last message of a subject is what a writer looks up first.
+    allow_direct: true,
+  };
+}
+
+async function ensure(manager: JetStreamManager, wanted: Wanted): Promise<StreamInfo> {
+  const existing = await find(manager, wanted.name);
+  if (existing !== undefined) return existing;
+  try {
+    return await manager.streams.add(wanted);
+  } catch (error) {
+    // Another service, with other settings, was faster.
+    const made = await find(manager, wanted.name);
+    if (made !== undefined) return made;
+    throw error;
+  }
+}
+
+async function find(manager: JetStreamManager, name: string): Promise<StreamInfo | undefined> {
+  try {
+    return await manager.streams.info(name);
+  } catch (error) {
+    if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) return undefined;
+    throw error;
+  }
+}
+
+function checkStream(have: StreamConfig, wanted: Wanted, logger: Logger): void {
+  const must = ['storage', 'retention', 'discard', 'allow_direct'] as const;
+  for (const key of must) {
+    if (have[key] !== wanted[key]) {
+      throw new RefusalError(`stream ${have.name} has ${key} ${have[key]}, it must be ${wanted[key]}`);
+    }
+  }
+  const missing = wanted.subjects.filter((subject) => !have.subjects.includes(subject));
+  if (missing.length > 0) throw new RefusalError(`stream ${have.name} does not take ${missing.join(', ')}`);
+  // Limits belong to who operates the cluster; a service with other settings must not change them under the others.
+  for (const key of ['max_bytes', 'max_age', 'num_replicas'] as const) {
+    if (have[key] !== wanted[key]) {
+      logger.warn(
+        { stream: have.name, setting: key, is: have[key], configured: wanted[key] },
+        'stream keeps its setting',
+      );
+    }
+  }
+}
+
+function checkCluster(metadata: Record<string, string>, config: ServiceConfig): void {
+  const created = { PARTITIONS: metadata[PARTITIONS_KEY], CLOCK: metadata[CLOCK_KEY] };
+  const now = { PARTITIONS: String(config.partitions), CLOCK: config.clock };
+  for (const name of ['PARTITIONS', 'CLOCK'] as const) {
+    if (created[name] === now[name]) continue;
+    throw new RefusalError(
+      `this cluster was created with ${name}=${created[name] ?? '(nothing)'}, now it is ${now[name]}. It cannot be changed: ` +
+        `set ${name} back, or create a new cluster and import the history`,
+    );
+  }
+}

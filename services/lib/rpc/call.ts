@@ -1,0 +1,56 @@
+import type { Metadata } from '@grpc/grpc-js';
+import type { Principal } from './tokens.ts';
+
+/** What grpc-js tells about a call, whatever its kind. */
+export interface RawCall {
+  readonly metadata: Metadata;
+  readonly cancelled: boolean;
+  getDeadline(): Date | number;
+  getPeer(): string;
+  on(event: 'cancelled', listener: () => void): unknown;
+}
+
+/** One call, as its handler sees it. */
+export class Call {
+  /** Full name without the leading slash. */
+  readonly method: string;
+  readonly principal: Principal;
+  /** Milliseconds since 1970 after which nobody waits for the answer. */
+  readonly deadlineMs: number;
+  readonly #raw: RawCall;
+  #controller: AbortController | undefined;
+  #reason: Error | undefined;
+
+  constructor(method: string, principal: Principal, deadlineMs: number, raw: RawCall) {
+    this.method = method;
+    this.principal = principal;
+    this.deadlineMs = deadlineMs;
+    this.#raw = raw;
+  }
+
+  get metadata(): Metadata {
+    return this.#raw.metadata;
+  }
+
+  get peer(): string {
+    return this.#raw.getPeer();
+  }
+
+  /** Aborts when the caller cancels, goes away, or the deadline passes. Made on first use: most calls need none. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      const controller = new AbortController();
+      this.#controller = controller;
+      if (this.#reason !== undefined) controller.abort(this.#reason);
+      else if (this.#raw.cancelled) controller.abort();
+      else this.#raw.on('cancelled', () => controller.abort());
+    }
+    return this.#controller.signal;
+  }
+
+  /** For the server: stop what listens to the signal. */
+  abort(reason: Error): void {
+    this.#reason = reason;
+    this.#controller?.abort(reason);
+  }
+}

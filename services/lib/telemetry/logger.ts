@@ -1,0 +1,38 @@
+import { type DestinationStream, type Logger, pino } from 'pino';
+
+export type { Logger };
+
+/** Fields that must never be readable in a log, at the top of an entry or one level down. */
+const HIDDEN = [
+  'authorization',
+  'password',
+  'secret',
+  'token',
+  'writeKey',
+  'email',
+  'phone',
+  'redisUrl',
+  'natsUrl',
+  'smtpUrl',
+];
+
+export interface LoggerOptions {
+  readonly service: string;
+  readonly replica: string;
+  readonly level: string;
+  /** Where lines go; stdout when left out. */
+  readonly destination?: DestinationStream;
+}
+
+/** JSON lines on stdout, with service and replica. Never log requests, traits or identifiers: redaction is the last net. */
+export function createLogger({ service, replica, level, destination }: LoggerOptions): Logger {
+  const options = {
+    level,
+    base: { service, replica },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+    redact: { paths: HIDDEN.flatMap((field) => [field, `*.${field}`]), censor: '[hidden]' },
+  };
+  // Synchronous, so that the last words before an exit are not lost.
+  return pino(options, destination ?? pino.destination({ dest: 1, sync: true }));
+}
