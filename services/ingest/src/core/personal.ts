@@ -1,0 +1,94 @@
+/**
+ * Names of what is personal, in lower case without "_", "-", "." and spaces: `firstName`, `first_name` and `First Name` are
+ * the same.
+ */
+const ALWAYS_PERSONAL = [
+  ...['email', 'emailaddress', 'mail', 'phone', 'phonenumber', 'mobile', 'mobilephone', 'telephone', 'tel'],
+  ...['firstname', 'lastname', 'middlename', 'fullname', 'realname', 'surname'],
+  ...[
+    'address',
+    'shippingaddress',
+    'billingaddress',
+    'homeaddress',
+    'street',
+    'streetaddress',
+    'addressline1',
+    'addressline2',
+  ],
+  ...[
+    'birthday',
+    'birthdate',
+    'dateofbirth',
+    'dob',
+    'idcard',
+    'idcardno',
+    'idnumber',
+    'nationalid',
+    'passport',
+    'passportno',
+  ],
+  ...['receivername', 'receiverphone', 'receivermobile', 'receiveraddress', 'recipientname', 'consignee', 'wechatid'],
+];
+
+/** These say something about a person only as a trait: elsewhere a product or a campaign has a name as well. */
+const PERSONAL_TRAITS = ['name', 'username', 'nickname', 'avatar', 'photo'];
+
+const MAX_KNOWN = 10_000;
+
+/** Remembers the verdict on each name as it is written, so that most cost one look-up. */
+class NameSet {
+  readonly #names: ReadonlySet<string>;
+  readonly #known = new Map<string, boolean>();
+
+  constructor(names: Iterable<string>) {
+    this.#names = new Set(names);
+  }
+
+  has(name: string): boolean {
+    const known = this.#known.get(name);
+    if (known !== undefined) return known;
+    const verdict = this.#names.has(plain(name));
+    // Names come from senders: start over rather than grow without end.
+    if (this.#known.size >= MAX_KNOWN) this.#known.clear();
+    if (name.length <= 64) this.#known.set(name, verdict);
+    return verdict;
+  }
+}
+
+function plain(name: string): string {
+  return name.toLowerCase().replaceAll(/[_\-. ]/g, '');
+}
+
+const properties = new NameSet(ALWAYS_PERSONAL);
+
+/** Whether a property of this name, at any depth, must not be stored as it is. */
+export function isPersonalProperty(name: string): boolean {
+  return properties.has(name);
+}
+
+/** Which traits are sealed: those that are personal anyway, and what the shop adds. */
+export function personalTraits(added: Iterable<string>): { has(name: string): boolean } {
+  return new NameSet([...ALWAYS_PERSONAL, ...PERSONAL_TRAITS, ...[...added].map(plain)]);
+}
+
+/** Takes out everything personal below `value`. */
+export function dropPersonal(value: unknown): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (Array.isArray(value)) {
+    for (const item of value) dropPersonal(item);
+    return;
+  }
+  const object = value as Record<string, unknown>;
+  for (const key in object) {
+    // JSON.stringify leaves out what is undefined; deleting would make the object slow.
+    if (isPersonalProperty(key)) object[key] = undefined;
+    else dropPersonal(object[key]);
+  }
+}
+
+/** Whether something below `value` is personal. */
+export function holdsPersonal(value: unknown, isPersonal: (name: string) => boolean = isPersonalProperty): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (Array.isArray(value)) return value.some((item) => holdsPersonal(item, isPersonal));
+  return Object.entries(value).some(([key, item]) => isPersonal(key) || holdsPersonal(item, isPersonal));
+}

@@ -1,0 +1,91 @@
+import { performance } from 'node:perf_hooks';
+import type { NatsConnection } from '@nats-io/transport-node';
+import {
+  type DynamicModule,
+  Inject,
+  Injectable,
+  Module,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+} from '@nestjs/common';
+import type { FastifyInstance } from 'fastify';
+import type { Logger } from 'pino';
+import type { Registry } from 'prom-client';
+import { IngestServiceService } from '#gen/recur/ingest/v1/ingest_service.ts';
+import type { Readiness } from '#lib/boot/readiness.ts';
+import { CONFIG, FASTIFY, LOGGER, NATS, READINESS, REGISTRY, RPC_SERVICES } from '#lib/boot/tokens.ts';
+import { rpcService } from '#lib/rpc/service.ts';
+import { IdentifierHasher } from '#lib/seal/identifier-hasher.ts';
+import { Sealer } from '#lib/seal/sealer.ts';
+import type { IngestConfig } from './config.ts';
+import { HttpApi } from './http/api.ts';
+import { IngestMetrics } from './metrics.ts';
+import { FRAME_LIMITS, FrameWriter } from './nats/frame-writer.ts';
+import { JetStreamPublisher } from './nats/jetstream-publisher.ts';
+import { Intake } from './processor.ts';
+import { IngestService } from './rpc/ingest-service.ts';
+import { toolsOf } from './tools.ts';
+
+/** All parts of ingest and what they are made of. */
+@Injectable()
+class Ingest implements OnModuleInit, OnApplicationShutdown {
+  readonly rpc: IngestService;
+  readonly #http: HttpApi;
+  readonly #publisher: JetStreamPublisher;
+  readonly #writer: FrameWriter;
+  readonly #fastify: FastifyInstance;
+  readonly #readiness: Readiness;
+
+  constructor(
+    @Inject(NATS) nats: NatsConnection,
+    @Inject(CONFIG) config: IngestConfig,
+    @Inject(LOGGER) logger: Logger,
+    @Inject(REGISTRY) registry: Registry,
+    @Inject(READINESS) readiness: Readiness,
+    @Inject(FASTIFY) fastify: FastifyInstance,
+  ) {
+    const { rules, identifierKeys, sealingKeys, writeKeys, maxPendingBytes } = config;
+    const now = Date.now;
+    const metrics = new IngestMetrics(registry, () => this.#writer.pendingBytes);
+    this.#publisher = new JetStreamPublisher(nats, logger);
+    const seconds = () => performance.now() / 1000;
+    this.#writer = new FrameWriter(this.#publisher, metrics, { ...FRAME_LIMITS, maxPendingBytes }, seconds);
+    const tools = toolsOf(new IdentifierHasher(identifierKeys), new Sealer(sealingKeys), metrics.dropped);
+    const intake = new Intake(rules, tools, this.#writer);
+    this.#http = new HttpApi({ intake, writeKeys, metrics, logger, maxHeldBytes: maxPendingBytes, now });
+    const advanceClock = (timeMs: number) => this.#publisher.advanceClock(timeMs);
+    this.rpc = new IngestService({ intake, metrics, clock: rules.clock, advanceClock, now });
+    this.#fastify = fastify;
+    this.#readiness = readiness;
+  }
+
+  onModuleInit(): void {
+    this.#readiness.add('log', () => this.#publisher.reachable);
+    // Past Nest and past Fastify's body parsing: from here on the request is the tracking API's own.
+    this.#fastify.addHook('onRequest', (request, reply, done) => {
+      if (!HttpApi.takes(request.raw.url ?? '')) return done();
+      reply.hijack();
+      this.#http.handle(request.raw, reply.raw);
+    });
+  }
+
+  /** Requests have ended by now, or were cut: what they gave to the writer is still stored. */
+  onApplicationShutdown(): Promise<void> {
+    return this.#writer.flushed();
+  }
+}
+
+@Module({})
+class IngestModule {}
+
+export const ingestModule = (): DynamicModule => ({
+  module: IngestModule,
+  providers: [
+    Ingest,
+    {
+      provide: RPC_SERVICES,
+      inject: [Ingest],
+      useFactory: (ingest: Ingest) => [rpcService(IngestServiceService, ingest.rpc)],
+    },
+  ],
+});
