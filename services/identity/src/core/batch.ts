@@ -1,0 +1,51 @@
+import { IdentityChange, Merged } from '#gen/recur/log/v1/changes.ts';
+import { RecordKind } from '#gen/recur/log/v1/frame.ts';
+import { customerId } from './customer-id.ts';
+import type { EventKeys } from './event-keys.ts';
+import type { Decision, Graph } from './graph.ts';
+
+/** An event of a lane with its place there. */
+export interface LaneEvent {
+  readonly seq: number;
+  readonly index: number;
+  readonly body: Uint8Array;
+  readonly keys: EventKeys;
+  /** The cluster's clock at this event: the lane's on the live clock, the watermark on the event clock. */
+  readonly now: number;
+}
+
+/** A record for the partition of its customer. */
+export interface Resolved {
+  readonly seq: number;
+  readonly index: number;
+  readonly now: number;
+  readonly customerId: string;
+  readonly kind: RecordKind;
+  readonly body: Uint8Array;
+}
+
+/** Resolves events in order: for each the changes it makes to the graph, then the event itself under its customer. */
+export function resolve(events: readonly LaneEvent[], graph: Graph): Resolved[] {
+  const out: Resolved[] = [];
+  for (const event of events) {
+    const { seq, index, now, body, keys } = event;
+    const decision = graph.decide(keys.identifiers, () => customerId(now, keys.source, keys.messageId));
+    const add = (id: string, kind: RecordKind, bytes: Uint8Array) =>
+      out.push({ seq, index, now, customerId: id, kind, body: bytes });
+    for (const { from, into, identifierType } of decision.merges) {
+      const merged = { into, messageId: keys.messageId, identifierType, identified: decision.identified };
+      add(from, RecordKind.RECORD_KIND_MERGED, Merged.encode(merged).finish());
+    }
+    if (decision.created || decision.linked.length > 0) {
+      add(decision.customerId, RecordKind.RECORD_KIND_IDENTITY, changeOf(decision, keys.messageId));
+    }
+    add(decision.customerId, RecordKind.RECORD_KIND_EVENT, body);
+  }
+  return out;
+}
+
+function changeOf(decision: Decision, messageId: string): Uint8Array {
+  const linked = decision.linked.map(({ type, hash }) => ({ type, hash: Buffer.from(hash) }));
+  const { created, identified } = decision;
+  return IdentityChange.encode({ created, linked, messageId, identified }).finish();
+}

@@ -1,0 +1,125 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { IdentifierKey } from './event-keys.ts';
+import { Graph, type GraphSource, type Node } from './graph.ts';
+import { ruleOf } from './rules.ts';
+
+/** A store in memory that takes over what a batch changed, as the real one does. */
+class Memory implements GraphSource {
+  readonly owners = new Map<string, string>();
+  readonly nodes = new Map<string, Node>();
+  owner(key: string): string | undefined {
+    return this.owners.get(key);
+  }
+  node(id: string): Node {
+    return this.nodes.get(id) as Node;
+  }
+  save(graph: Graph): void {
+    for (const [key, id] of graph.moved) this.owners.set(key, id);
+    for (const node of graph.newNodes) this.nodes.set(node.id, node);
+  }
+}
+
+const key = (text: string): IdentifierKey => {
+  const [type = ''] = text.split(':');
+  return { type, hash: Buffer.from(text), key: text };
+};
+
+/** Runs events (lists of "type:value") in batches of the given size; returns the customer of each. */
+function run(events: readonly string[][], batch = 1, memory = new Memory()) {
+  const customers: string[] = [];
+  const merges: string[] = [];
+  let n = 0;
+  for (let i = 0; i < events.length; i += batch) {
+    const graph = new Graph(memory);
+    for (const e of events.slice(i, i + batch)) {
+      const decision = graph.decide(e.map(key), () => `c${String(n++).padStart(6, '0')}`);
+      customers.push(decision.customerId);
+      merges.push(...decision.merges.map((m) => `${m.from}>${m.into}`));
+    }
+    memory.save(graph);
+  }
+  return { customers, merges, memory };
+}
+
+describe('whose event it is', () => {
+  it.each([
+    [
+      'one browser, later known by name',
+      [['anonymous_id:a'], ['anonymous_id:a', 'user_id:u'], ['user_id:u']],
+      [0, 0, 0],
+      0,
+    ],
+    [
+      'two browsers of one account merge into the older',
+      [['anonymous_id:a'], ['user_id:u'], ['anonymous_id:a', 'user_id:u']],
+      [0, 1, 0],
+      1,
+    ],
+    [
+      'two accounts on one browser stay two',
+      [['anonymous_id:a', 'user_id:u'], ['anonymous_id:a', 'user_id:v'], ['user_id:v']],
+      [0, 1, 1],
+      0,
+    ],
+    [
+      'a phone joins two shop accounts',
+      [['shop_account:1', 'phone:9'], ['shop_account:2'], ['shop_account:2', 'phone:9']],
+      [0, 1, 0],
+      1,
+    ],
+    [
+      'two member numbers never merge through a phone',
+      [['member_no:1', 'phone:9'], ['member_no:2', 'phone:9'], ['member_no:2']],
+      [0, 1, 1],
+      0,
+    ],
+    ['unionid bridges openids', [['openid:a', 'unionid:x'], ['openid:b'], ['openid:b', 'unionid:x']], [0, 1, 0], 1],
+  ])('%s', (_, events, expected, mergeCount) => {
+    const { customers, merges } = run(events as string[][]);
+    const first = [...new Set(customers)].sort();
+    expect(customers.map((c) => first.indexOf(c))).toEqual(expected);
+    expect(merges).toHaveLength(mergeCount as number);
+  });
+});
+
+const events = fc.array(
+  fc.array(
+    fc
+      .tuple(fc.constantFrom('anonymous_id', 'user_id', 'email', 'phone', 'member_no', 'unionid'), fc.nat(5))
+      .map((t) => t.join(':')),
+    { minLength: 1, maxLength: 4 },
+  ),
+  { maxLength: 60 },
+);
+
+describe('the graph', () => {
+  it('does not depend on how events are batched', () => {
+    fc.assert(
+      fc.property(events, fc.integer({ min: 2, max: 20 }), (list, size) => {
+        expect(run(list, size).customers).toEqual(run(list, 1).customers);
+      }),
+    );
+  });
+
+  it('never gives a customer more identifiers of a type than its rule allows, and every identifier one owner', () => {
+    fc.assert(
+      fc.property(events, (list) => {
+        const { memory } = run(list, 7);
+        const owned = new Set<string>();
+        for (const node of memory.nodes.values()) {
+          const counts = new Map<string, number>();
+          for (const i of node.identifiers) {
+            expect(node.mergedInto).toBe('');
+            expect(owned.has(i.key)).toBe(false);
+            owned.add(i.key);
+            expect(memory.owners.get(i.key)).toBe(node.id);
+            counts.set(i.type, (counts.get(i.type) ?? 0) + 1);
+          }
+          for (const [type, n] of counts) expect(n).toBeLessThanOrEqual(ruleOf(type).limit);
+        }
+        expect(owned.size).toBe(memory.owners.size);
+      }),
+    );
+  });
+});

@@ -1,0 +1,170 @@
+import type { BatchHandler, BatchWhere } from '#lib/stream/batch-stage.ts';
+import { failPoint } from '#lib/stream/fail-points.ts';
+import { decodeFrame, type LogRecord } from '#lib/stream/frames.ts';
+import type { LogMessage } from '#lib/stream/log-reader.ts';
+import type { ClockMode } from '#lib/stream/steps.ts';
+import { type PlacedRecord, SubjectWriter } from '#lib/stream/subject-writer.ts';
+import { partitionOf, STREAMS, subjects } from '#lib/topology/topology.ts';
+import { type LaneEvent, type Resolved, resolve } from './core/batch.ts';
+import { readEventKeys } from './core/event-keys.ts';
+import { Graph, type GraphSource } from './core/graph.ts';
+import { DAY_MS, seenKey } from './core/seen.ts';
+
+/** What the lane keeps; src/store has the one over Redis. */
+export interface LaneStore extends GraphSource {
+  load(): Promise<LanePosition>;
+  seen(ids: readonly string[], day: number): Promise<boolean[]>;
+  loadOwners(keys: Iterable<string>): Promise<void>;
+  loadNodes(customerIds: Iterable<string>): Promise<void>;
+  commit(position: LanePosition, graph: Graph, taken: readonly string[], day: number): Promise<void>;
+}
+
+export interface LanePosition {
+  readonly seq: number;
+  readonly clock: number;
+}
+
+export interface LaneMetrics {
+  events(n: number): void;
+  duplicates(n: number): void;
+}
+
+/** On the event clock a partition without events is told the time whenever it has moved this far. */
+const TELL_TIME_MS = 3_600_000;
+
+type Arrived = LaneEvent & { readonly seenKey: string };
+
+/**
+ * The way of a lane: frames in, message ids seen before dropped, customers resolved, one frame a partition out, then graph,
+ * ids and position committed in one step. A batch always covers whole input frames.
+ */
+export class LaneHandler implements BatchHandler {
+  private readonly where: BatchWhere;
+  private readonly store: LaneStore;
+  private readonly partitions: number;
+  private readonly mode: ClockMode;
+  private readonly metrics: LaneMetrics;
+  private writers: SubjectWriter[] = [];
+  private clock = 0;
+  /** Somebody moved the clock: every partition is told, however little it was. */
+  private tellTime = false;
+
+  constructor(
+    where: BatchWhere,
+    store: LaneStore,
+    settings: { partitions: number; mode: ClockMode; metrics: LaneMetrics },
+  ) {
+    this.where = where;
+    this.store = store;
+    this.partitions = settings.partitions;
+    this.mode = settings.mode;
+    this.metrics = settings.metrics;
+  }
+
+  async open(): Promise<{ fromSeq: number }> {
+    const { seq, clock } = await this.store.load();
+    this.clock = clock;
+    const { alive } = this.where;
+    const open = (_: unknown, p: number) =>
+      SubjectWriter.open(this.where, STREAMS.log.name, subjects.log(p, 'event'), alive);
+    this.writers = await Promise.all(Array.from({ length: this.partitions }, open));
+    return { fromSeq: seq + 1 };
+  }
+
+  async close(): Promise<void> {}
+
+  async apply(messages: readonly LogMessage[]): Promise<void> {
+    const last = messages.at(-1);
+    if (!last) return;
+    const arrived = messages.flatMap((m) => this.eventsOf(m));
+    const day = Math.floor(last.storedAt / DAY_MS);
+    const events = await this.unseen(arrived, day);
+    const graph = await this.graphFor(events);
+    const resolved = resolve(events, graph);
+    await this.publish(resolved, last.seq);
+    failPoint('identity', 'before_commit');
+    const taken = events.map((e) => e.seenKey);
+    await this.store.commit({ seq: last.seq, clock: this.clock }, graph, taken, day);
+    failPoint('identity', 'after_commit');
+    this.metrics.events(events.length);
+    this.metrics.duplicates(arrived.length - events.length);
+  }
+
+  private eventsOf(message: LogMessage): Arrived[] {
+    const { seq, storedAt } = message;
+    const frame = decodeFrame(message.data);
+    if (this.mode === 'live') this.clock = Math.max(this.clock, storedAt);
+    const events = frame.records.map(({ body }, index): Arrived => {
+      const keys = readEventKeys(body);
+      if (this.mode === 'event') this.clock = Math.max(this.clock, keys.timeMs);
+      return { seq, index, body, keys, now: this.clock, seenKey: seenKey(keys.source, keys.messageId) };
+    });
+    if (this.mode === 'event' && frame.watermarkMs > this.clock) {
+      this.clock = frame.watermarkMs;
+      this.tellTime = true;
+    }
+    return events;
+  }
+
+  /** Events whose message id is new, in this batch and in the last day or two. */
+  private async unseen(arrived: readonly Arrived[], day: number): Promise<Arrived[]> {
+    const known = await this.store.seen(
+      arrived.map((e) => e.seenKey),
+      day,
+    );
+    const inBatch = new Set<string>();
+    return arrived.filter(({ seenKey: id }, i) => {
+      if (known[i] || inBatch.has(id)) return false;
+      inBatch.add(id);
+      return true;
+    });
+  }
+
+  /** Reads of the graph what deciding these events can need: all owners, and the nodes where something may change. */
+  private async graphFor(events: readonly LaneEvent[]): Promise<Graph> {
+    const keys = events.flatMap((e) => e.keys.identifiers.map((i) => i.key));
+    await this.store.loadOwners(keys);
+    const graph = new Graph(this.store);
+    const touched: string[] = [];
+    for (const { keys: k } of events) {
+      if (graph.settled(k.identifiers) !== undefined) continue;
+      for (const { key } of k.identifiers) {
+        const owner = graph.ownerOf(key);
+        if (owner !== undefined) touched.push(owner);
+      }
+    }
+    await this.store.loadNodes(touched);
+    return graph;
+  }
+
+  private async publish(resolved: readonly Resolved[], throughSeq: number): Promise<void> {
+    const byPartition: PlacedRecord[][] = this.writers.map(() => []);
+    let seq = -1;
+    let ordinal = 0;
+    for (const r of resolved) {
+      // The place among the outputs of one input frame: the same however frames were batched.
+      ordinal = r.seq === seq ? ordinal + 1 : 0;
+      seq = r.seq;
+      const record: LogRecord = {
+        customerId: r.customerId,
+        kind: r.kind,
+        timeMs: r.now,
+        originSeq: r.seq,
+        originIndex: r.index,
+        fromTimer: false,
+        body: r.body,
+      };
+      byPartition[partitionOf(r.customerId, this.partitions)]?.push({ seq, ordinal, record });
+    }
+    const watermarkMs = this.mode === 'event' ? this.clock : 0;
+    const end = { throughSeq, ahead: 0, aheadSeq: 0, watermarkMs };
+    failPoint('identity', 'before_publish');
+    await Promise.all(
+      this.writers.map((writer, p) =>
+        writer.publish(byPartition[p] ?? [], end, this.tellTime || watermarkMs - writer.watermarkMs >= TELL_TIME_MS),
+      ),
+    );
+    this.tellTime = false;
+    failPoint('identity', 'after_publish');
+  }
+}
