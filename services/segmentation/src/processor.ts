@@ -1,0 +1,149 @@
+import { ClassChange, IdentityChange } from '#gen/recur/log/v1/changes.ts';
+import { Event } from '#gen/recur/log/v1/event.ts';
+import { RecordKind } from '#gen/recur/log/v1/frame.ts';
+import {
+  absorbFacts,
+  applyEvent,
+  applyIdentity,
+  countedName,
+  decodeFoldedEvent,
+  type ShopZone,
+} from '#lib/facts/facts.ts';
+import type { Context, DefinitionChange, Effects, Input, Processor } from '#lib/stream/processor.ts';
+import type { Moves } from './core/changes.ts';
+import { type InForce, KINDS } from './core/in-force.ts';
+import { Incremental } from './core/incremental.ts';
+import { addSearches, PRODUCTS_SEARCHED, searchOf } from './core/searches.ts';
+import { type CustomerState, newState } from './core/state.ts';
+
+/** The one timer of a customer: due at `state.nextMs`. */
+const NEXT = 'next';
+
+/** An event's way: time up to it, what it may touch before, its facts, what it did touch, the segments that read that. */
+export class SegmentationProcessor implements Processor<CustomerState, InForce> {
+  readonly #zone: ShopZone;
+  readonly #incremental: Incremental;
+
+  constructor(zone: ShopZone) {
+    this.#zone = zone;
+    this.#incremental = new Incremental(zone);
+  }
+
+  process(
+    known: CustomerState | undefined,
+    input: Input,
+    ctx: Context<InForce>,
+    out: Effects,
+  ): CustomerState | undefined {
+    if (input.kind === RecordKind.RECORD_KIND_EVENT) return this.#event(known, readEvent(input.body), ctx, out);
+    if (input.kind === RecordKind.RECORD_KIND_IDENTITY) {
+      return this.#identity(known, IdentityChange.decode(input.body), ctx, out);
+    }
+    return undefined;
+  }
+
+  #event(known: CustomerState | undefined, event: Event, ctx: Context<InForce>, out: Effects): CustomerState {
+    const state = known ?? newState();
+    const timer = this.#open(state, ctx, known === undefined);
+    this.#incremental.begin(event, countedName(event));
+    const { facts, changed } = applyEvent(state.facts, event, state.evaluatedMs, this.#zone);
+    state.facts = facts;
+    const query = searchOf(event);
+    const lastMs = Math.min(event.timeMs, state.evaluatedMs);
+    const queries = query === undefined ? [] : addSearches(state.searches, [{ query, lastMs }]);
+    this.#incremental.end(changed, event, queries);
+    return this.#close(state, timer, out);
+  }
+
+  #identity(
+    known: CustomerState | undefined,
+    change: IdentityChange,
+    ctx: Context<InForce>,
+    out: Effects,
+  ): CustomerState {
+    const state = known ?? newState();
+    const timer = this.#open(state, ctx, known === undefined);
+    this.#incremental.begin(undefined, '');
+    const { facts, changed } = applyIdentity(state.facts, change);
+    state.facts = facts;
+    this.#incremental.end(changed, undefined, []);
+    return this.#close(state, timer, out);
+  }
+
+  onTimer(state: CustomerState, _timerId: string, ctx: Context<InForce>, out: Effects): CustomerState {
+    // Opening lets time pass, which is all there is to do; the timer is gone and has to be set in any case.
+    this.#open(state, ctx, false);
+    return this.#close(state, Number.NaN, out);
+  }
+
+  absorb(
+    known: CustomerState | undefined,
+    from: CustomerState,
+    _fromId: string,
+    ctx: Context<InForce>,
+    out: Effects,
+  ): CustomerState {
+    const state = known ?? newState();
+    const timer = this.#open(state, ctx, known === undefined);
+    state.facts = absorbFacts(state.facts, from.facts, this.#zone);
+    addSearches(state.searches, from.searches);
+    this.#incremental.reevaluate();
+    return this.#close(state, timer, out);
+  }
+
+  sweep(
+    state: CustomerState,
+    change: DefinitionChange,
+    ctx: Context<InForce>,
+    out: Effects,
+  ): CustomerState | undefined {
+    const before = state.evaluatedMs;
+    const timer = this.#open(state, ctx, false);
+    const { plan } = ctx.definitions;
+    if (change.kind !== KINDS.segment) this.#incremental.classify();
+    else if (plan.numbers.has(change.id)) this.#incremental.mark(change.id);
+    else this.#incremental.forget(change.id, change.revision);
+    this.#incremental.settle();
+    this.#incremental.reschedule();
+    const { classes, segments } = this.#incremental.moves;
+    const same = state.nextMs === timer && classes.length + segments.length === 0;
+    if (same) state.evaluatedMs = before;
+    const next = this.#close(state, timer, out);
+    return same ? undefined : next;
+  }
+
+  /** Turns to the customer and lets time pass up to now. Returns what the timer stands at. */
+  #open(state: CustomerState, ctx: Context<InForce>, fresh: boolean): number {
+    const timer = state.nextMs;
+    // Time never runs back for a customer, whichever partition it comes from.
+    const now = Math.max(ctx.now, state.evaluatedMs);
+    const { plan } = ctx.definitions;
+    this.#incremental.open(plan, ctx.customerId, state, now, fresh);
+    while (state.nextMs <= now) this.#incremental.pass(state.nextMs);
+    this.#incremental.view.now = now;
+    state.evaluatedMs = now;
+    return timer;
+  }
+
+  /** Asks the segments, tells what changed and sets the timer when it moved. */
+  #close(state: CustomerState, timer: number, out: Effects): CustomerState {
+    this.#incremental.settle();
+    tell(this.#incremental.moves, out);
+    if (state.nextMs !== timer) {
+      if (state.nextMs === Number.POSITIVE_INFINITY) out.cancelTimer(NEXT);
+      else out.setTimer(NEXT, state.nextMs);
+    }
+    return state;
+  }
+}
+
+function tell({ classes, segments }: Moves, out: Effects): void {
+  for (const move of classes) out.emit(RecordKind.RECORD_KIND_CLASS, ClassChange.encode(move).finish());
+  for (const { body } of segments) out.emit(RecordKind.RECORD_KIND_SEGMENT, body);
+}
+
+/** Most events are read only as far as the fold needs them. */
+function readEvent(body: Uint8Array): Event {
+  const event = decodeFoldedEvent(body);
+  return event.name === PRODUCTS_SEARCHED ? Event.decode(body) : event;
+}

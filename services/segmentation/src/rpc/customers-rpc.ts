@@ -1,0 +1,208 @@
+import type * as api from '#gen/recur/segmentation/v1/segmentation_service.ts';
+import type { ShopZone } from '#lib/facts/facts.ts';
+import { orderFigures } from '#lib/facts/facts.ts';
+import type { Call } from '#lib/rpc/call.ts';
+import { invalidArgument, notFound } from '#lib/rpc/errors.ts';
+import { checkRfmSettings, checkSegment } from '../core/check.ts';
+import { compileRule } from '../core/conditions.ts';
+import { mean, quintiles } from '../core/distribution.ts';
+import { LIFECYCLE_STAGES, lifecycleReason } from '../core/lifecycle.ts';
+import { checkReferences } from '../core/references.ts';
+import { RFM_CLASSES, rfmClass, rfmOf, rfmReason } from '../core/rfm.ts';
+import type { CustomerState } from '../core/state.ts';
+import { View } from '../core/view.ts';
+import type { Catalogue } from '../store/catalogue.ts';
+import type { States } from '../store/states.ts';
+import { decodePageToken, encodePageToken } from './page-token.ts';
+
+/** Customers looked at in one step; between steps other calls get their turn. */
+const STEP = 500;
+const MAX_MS = 5_000;
+/** Left of the caller's deadline for the answer. */
+const MARGIN_MS = 300;
+const MAX_SAMPLE = 20;
+/** Customers whose figures are kept to work out quantiles. */
+const MAX_FIGURES = 1_000_000;
+const MAX_CUSTOMER_ID = 128;
+
+/** Where customers stand, and how they would under other rules. */
+export class CustomersRpc {
+  readonly #states: States;
+  readonly #catalogue: Catalogue;
+  readonly #zone: ShopZone;
+
+  constructor(states: States, catalogue: Catalogue, zone: ShopZone) {
+    this.#states = states;
+    this.#catalogue = catalogue;
+    this.#zone = zone;
+  }
+
+  async listCustomerSegments({
+    customerId,
+  }: api.ListCustomerSegmentsRequest): Promise<api.ListCustomerSegmentsResponse> {
+    if (customerId === '' || customerId.length > MAX_CUSTOMER_ID) {
+      throw invalidArgument([{ field: 'customer_id', description: `must have 1 to ${MAX_CUSTOMER_ID} characters` }]);
+    }
+    const found = await this.#states.get(customerId);
+    if (found === undefined) throw notFound(`customer "${customerId}"`);
+    const { state } = found;
+    const now = await this.#states.now(found.customerId);
+    const figures = orderFigures(state.facts);
+    const { rfm, lifecycle } = this.#catalogue;
+    const segments = [...state.members.entries()].map(([segmentId, enteredMs]) => ({
+      segmentId,
+      displayName: this.#catalogue.segment(segmentId)?.displayName ?? '',
+      enteredMs,
+    }));
+    segments.sort((a, b) => (a.segmentId < b.segmentId ? -1 : 1));
+    return {
+      customerId: found.customerId,
+      segments,
+      rfm: named(RFM_CLASSES, state.rfmClass, state.rfmSinceMs, rfmReason(figures, rfm, now)),
+      lifecycle: named(
+        LIFECYCLE_STAGES,
+        state.lifecycleStage,
+        state.lifecycleSinceMs,
+        lifecycleReason(figures, lifecycle, now),
+      ),
+    };
+  }
+
+  async listSegmentMembers(
+    request: api.ListSegmentMembersRequest,
+    call: Call,
+  ): Promise<api.ListSegmentMembersResponse> {
+    const { segmentId } = request;
+    if (this.#catalogue.segment(segmentId) === undefined) throw notFound(`segment "${segmentId.slice(0, 64)}"`);
+    const pageSize = pageSizeOf(request.pageSize);
+    const until = this.#until(call);
+    let { partition, cursor } = decodePageToken(request.pageToken, this.#states.partitions);
+    const members: api.SegmentMember[] = [];
+    while (partition < this.#states.partitions && members.length === 0 && Date.now() < until) {
+      const page = await this.#states.scan(partition, cursor, pageSize);
+      for (const { customerId, state } of page.customers) {
+        const enteredMs = state.members.enteredMs(segmentId);
+        if (enteredMs !== undefined) members.push({ customerId, enteredMs });
+      }
+      cursor = page.cursor;
+      if (cursor === '0') partition++;
+    }
+    const more = partition < this.#states.partitions;
+    return { members, nextPageToken: more ? encodePageToken(partition, cursor) : '' };
+  }
+
+  async evaluateSegment(request: api.EvaluateSegmentRequest, call: Call): Promise<api.EvaluateSegmentResponse> {
+    const { segment, sampleSize } = request;
+    if (segment === undefined) throw invalidArgument([{ field: 'segment', description: 'must be set' }]);
+    const wrong = checkSegment(segment);
+    if (!Number.isInteger(sampleSize) || sampleSize < 0 || sampleSize > MAX_SAMPLE) {
+      wrong.push({ field: 'sample_size', description: `${sampleSize} must be between 0 and ${MAX_SAMPLE}` });
+    }
+    if (segment.rule !== undefined && wrong.length === 0) {
+      wrong.push(...checkReferences(segment.id, segment.rule, this.#catalogue.rules()));
+    }
+    if (segment.rule === undefined || wrong.length > 0) throw invalidArgument(wrong);
+    const holds = compileRule(segment.rule);
+    const view = new View(this.#zone);
+    const sample: string[] = [];
+    let matched = 0;
+    const walk = await this.#walk(call, (customerId, state, now) => {
+      look(view, customerId, state, now);
+      if (!holds(view)) return;
+      matched++;
+      if (sample.length < sampleSize) sample.push(customerId);
+    });
+    return { matched, sampleCustomerIds: sample, ...walk };
+  }
+
+  async evaluateRfmSettings(
+    request: api.EvaluateRfmSettingsRequest,
+    call: Call,
+  ): Promise<api.EvaluateRfmSettingsResponse> {
+    const settings = request.settings ?? this.#catalogue.rfm;
+    const wrong = checkRfmSettings(settings);
+    if (wrong.length > 0) throw invalidArgument(wrong);
+    const customers: Record<string, number> = {};
+    for (const { id } of RFM_CLASSES) customers[id] = 0;
+    const recency: number[] = [];
+    const frequency: number[] = [];
+    const money: number[] = [];
+    const walk = await this.#walk(call, (_customerId, state, now) => {
+      const figures = orderFigures(state.facts);
+      const rfm = rfmOf(figures, settings, now);
+      const id = rfmClass(figures, settings, now)?.id;
+      if (rfm === undefined || id === undefined) return;
+      customers[id] = (customers[id] ?? 0) + 1;
+      if (recency.length >= MAX_FIGURES) return;
+      recency.push(rfm.recencyDays);
+      frequency.push(rfm.frequency);
+      money.push(rfm.monetaryMicros);
+    });
+    const distribution = (values: number[]) => ({ mean: mean(values), quintiles: quintiles(values) });
+    return {
+      customers,
+      ...walk,
+      recencyDays: distribution(recency),
+      frequency: distribution(frequency),
+      monetaryMicros: distribution(money),
+    };
+  }
+
+  /** Shows every stored customer, until time runs out. */
+  async #walk(
+    call: Call,
+    show: (customerId: string, state: CustomerState, now: number) => void,
+  ): Promise<{ evaluated: number; complete: boolean; timeMs: number }> {
+    const until = this.#until(call);
+    let evaluated = 0;
+    let timeMs = 0;
+    for (let partition = 0; partition < this.#states.partitions; partition++) {
+      let cursor = '0';
+      let now: number | undefined;
+      do {
+        if (Date.now() >= until || call.signal.aborted) return { evaluated, complete: false, timeMs };
+        const page = await this.#states.scan(partition, cursor, STEP);
+        cursor = page.cursor;
+        const first = page.customers[0];
+        if (first === undefined) continue;
+        now ??= await this.#states.now(first.customerId);
+        timeMs = Math.max(timeMs, now);
+        for (const { customerId, state } of page.customers) show(customerId, state, Math.max(now, state.evaluatedMs));
+        evaluated += page.customers.length;
+      } while (cursor !== '0');
+    }
+    return { evaluated, complete: true, timeMs };
+  }
+
+  #until(call: Call): number {
+    return Math.min(Date.now() + MAX_MS, call.deadlineMs - MARGIN_MS);
+  }
+}
+
+function look(view: View, customerId: string, state: CustomerState, now: number): void {
+  view.customerId = customerId;
+  view.facts = state.facts;
+  view.searches = state.searches;
+  view.members = state.members;
+  view.rfmClass = state.rfmClass;
+  view.lifecycleStage = state.lifecycleStage;
+  view.now = now;
+  view.factsChanged();
+}
+
+function named(
+  known: readonly { id: string; englishName: string; chineseName: string }[],
+  id: string,
+  sinceMs: number,
+  reason: string,
+): api.CustomerClass {
+  const found = known.find((one) => one.id === id);
+  return { id, englishName: found?.englishName ?? '', chineseName: found?.chineseName ?? '', sinceMs, reason };
+}
+
+function pageSizeOf(pageSize: number): number {
+  if (!Number.isInteger(pageSize) || pageSize < 0) {
+    throw invalidArgument([{ field: 'page_size', description: `${pageSize} must be a whole number, 0 or more` }]);
+  }
+  return pageSize === 0 ? 100 : Math.min(pageSize, 1000);
+}

@@ -1,0 +1,26 @@
+import type { SegmentationServiceService } from '#gen/recur/segmentation/v1/segmentation_service.ts';
+import type { Handlers } from '#lib/rpc/service.ts';
+import type { CustomersRpc } from './customers-rpc.ts';
+import type { DefinitionsRpc } from './definitions-rpc.ts';
+
+/** recur.segmentation.v1.SegmentationService: which part answers what. */
+export function segmentationRpc(
+  definitions: DefinitionsRpc,
+  customers: CustomersRpc,
+): Handlers<typeof SegmentationServiceService> {
+  return {
+    createSegment: (request, call) => definitions.create(request, call),
+    getSegment: (request) => definitions.get(request),
+    listSegments: (request) => definitions.list(request),
+    updateSegment: (request, call) => definitions.update(request, call),
+    deleteSegment: (request, call) => definitions.delete(request, call),
+    getRfmSettings: () => definitions.getRfm(),
+    updateRfmSettings: (request, call) => definitions.updateRfm(request, call),
+    getLifecycleSettings: () => definitions.getLifecycle(),
+    updateLifecycleSettings: (request, call) => definitions.updateLifecycle(request, call),
+    listCustomerSegments: (request) => customers.listCustomerSegments(request),
+    listSegmentMembers: (request, call) => customers.listSegmentMembers(request, call),
+    evaluateSegment: (request, call) => customers.evaluateSegment(request, call),
+    evaluateRfmSettings: (request, call) => customers.evaluateRfmSettings(request, call),
+  };
+}

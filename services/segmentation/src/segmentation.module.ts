@@ -1,0 +1,83 @@
+import type { NatsConnection } from '@nats-io/transport-node';
+import { type DynamicModule, Inject, Module, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
+import type { Redis } from 'ioredis';
+import type { Registry } from 'prom-client';
+import { SegmentationServiceService } from '#gen/recur/segmentation/v1/segmentation_service.ts';
+import type { Readiness } from '#lib/boot/readiness.ts';
+import { CONFIG, LOGGER, NATS, READINESS, REDIS, REGISTRY, RPC_SERVICES } from '#lib/boot/tokens.ts';
+import type { ServiceConfig } from '#lib/config/config.ts';
+import { watchDefinitions } from '#lib/definitions/watch.ts';
+import { ShopZone } from '#lib/facts/facts.ts';
+import { type RpcService, rpcService } from '#lib/rpc/service.ts';
+import { type RunningStage, startStage } from '#lib/stream/stage.ts';
+import type { Logger } from '#lib/telemetry/logger.ts';
+import { KINDS } from './core/in-force.ts';
+import { CustomersRpc } from './rpc/customers-rpc.ts';
+import { DefinitionsRpc } from './rpc/definitions-rpc.ts';
+import { segmentationRpc } from './rpc/segmentation-rpc.ts';
+import { segmentationStage } from './stage.ts';
+import { Catalogue } from './store/catalogue.ts';
+import { openStores } from './store/definition-stores.ts';
+import { openStates } from './store/states.ts';
+
+async function services(
+  config: ServiceConfig,
+  nats: NatsConnection,
+  redis: Redis,
+  catalogue: Catalogue,
+): Promise<RpcService[]> {
+  const { partitions, clock, shopTimeZone, streamReplicas } = config;
+  const definitions = new DefinitionsRpc(await openStores(nats, streamReplicas, catalogue), catalogue);
+  const customers = new CustomersRpc(openStates(redis, partitions, clock), catalogue, new ShopZone(shopTimeZone));
+  return [rpcService(SegmentationServiceService, segmentationRpc(definitions, customers))];
+}
+
+@Module({
+  providers: [Catalogue, { provide: RPC_SERVICES, useFactory: services, inject: [CONFIG, NATS, REDIS, Catalogue] }],
+  exports: [RPC_SERVICES],
+})
+class SegmentationModule implements OnModuleInit, OnModuleDestroy {
+  #stage: RunningStage | undefined;
+  #stopFollowing: (() => void) | undefined;
+
+  constructor(
+    @Inject(CONFIG) private readonly config: ServiceConfig,
+    @Inject(NATS) private readonly nats: NatsConnection,
+    @Inject(REDIS) private readonly redis: Redis,
+    @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(REGISTRY) private readonly registry: Registry,
+    @Inject(READINESS) private readonly readiness: Readiness,
+    @Inject(Catalogue) private readonly catalogue: Catalogue,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    const { nats, redis, logger, registry } = this;
+    const { partitions, clock, replicaId, shopTimeZone, streamReplicas } = this.config;
+    const watch = () => watchDefinitions(nats, Object.values(KINDS), { replicas: streamReplicas, logger });
+    const followed = watch();
+    this.#stopFollowing = () => followed.stop();
+    await this.catalogue.follow(followed);
+    const spec = segmentationStage(new ShopZone(shopTimeZone));
+    const stage = await startStage(spec, {
+      nats,
+      redis,
+      partitions,
+      clock,
+      replicaId,
+      logger,
+      registry,
+      definitions: watch(),
+    });
+    this.#stage = stage;
+    this.readiness.add('stage', () => stage.ready());
+  }
+
+  async onModuleDestroy(): Promise<void> {
+    this.#stopFollowing?.();
+    await this.#stage?.stop();
+  }
+}
+
+export function segmentationModule(): DynamicModule {
+  return { module: SegmentationModule };
+}

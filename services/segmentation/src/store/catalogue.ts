@@ -1,0 +1,73 @@
+import type { Rule } from '#gen/recur/segmentation/v1/rule.ts';
+import { LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
+import type { DefinitionSource } from '#lib/definitions/watch.ts';
+import type { ActiveDefinition } from '#lib/stream/processor.ts';
+import { KINDS } from '../core/in-force.ts';
+import { DEFAULT_LIFECYCLE } from '../core/lifecycle.ts';
+import { segmentsIn } from '../core/references.ts';
+import { DEFAULT_RFM } from '../core/rfm.ts';
+
+/** The definitions there are now, in memory: followed from the store, and told at once of this replica's own writes. */
+export class Catalogue {
+  readonly #segments = new Map<string, Segment>();
+  /** Last revision seen of each segment, deleted ones included, so that an older one never comes back. */
+  readonly #revisions = new Map<string, number>();
+  #rfm: RfmSettings = DEFAULT_RFM;
+  #lifecycle: LifecycleSettings = DEFAULT_LIFECYCLE;
+
+  follow(source: DefinitionSource): Promise<void> {
+    return source.start((definition) => this.apply(definition));
+  }
+
+  apply({ kind, id, revision, deleted, body }: ActiveDefinition): void {
+    if (kind === KINDS.segment) {
+      if (deleted) this.remove(id, revision);
+      else this.put({ ...Segment.decode(body), id, revision });
+    } else if (kind === KINDS.rfm) {
+      this.#rfm = deleted ? DEFAULT_RFM : newer(this.#rfm, { ...RfmSettings.decode(body), revision });
+    } else if (kind === KINDS.lifecycle) {
+      this.#lifecycle = deleted
+        ? DEFAULT_LIFECYCLE
+        : newer(this.#lifecycle, { ...LifecycleSettings.decode(body), revision });
+    }
+  }
+
+  put(segment: Segment): void {
+    if (this.#advance(segment.id, segment.revision)) this.#segments.set(segment.id, segment);
+  }
+
+  remove(id: string, revision: number): void {
+    if (this.#advance(id, revision)) this.#segments.delete(id);
+  }
+
+  #advance(id: string, revision: number): boolean {
+    if (revision < (this.#revisions.get(id) ?? 0)) return false;
+    this.#revisions.set(id, revision);
+    return true;
+  }
+
+  segment(id: string): Segment | undefined {
+    return this.#segments.get(id);
+  }
+
+  get rfm(): RfmSettings {
+    return this.#rfm;
+  }
+
+  get lifecycle(): LifecycleSettings {
+    return this.#lifecycle;
+  }
+
+  rules(): Map<string, Rule> {
+    const rules = new Map<string, Rule>();
+    for (const { id, rule } of this.#segments.values()) if (rule !== undefined) rules.set(id, rule);
+    return rules;
+  }
+
+  /** Segments that refer to this one, by id. */
+  readersOf(id: string): string[] {
+    return [...this.rules()].flatMap(([reader, rule]) => (segmentsIn(rule).has(id) ? [reader] : [])).sort();
+  }
+}
+
+const newer = <T extends { revision: number }>(a: T, b: T): T => (b.revision >= a.revision ? b : a);

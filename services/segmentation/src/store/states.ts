@@ -1,0 +1,27 @@
+import type { Redis } from 'ioredis';
+import { StateReader } from '#lib/stream/state-reader.ts';
+import { type CustomerState, stateCodec } from '../core/state.ts';
+
+/** Committed states, readable from every replica, and what "now" is for them. */
+export interface States {
+  readonly partitions: number;
+  get(customerId: string): Promise<{ customerId: string; state: CustomerState } | undefined>;
+  /** Cursor '0' starts, and ends. */
+  scan(
+    partition: number,
+    cursor: string,
+    limit: number,
+  ): Promise<{ cursor: string; customers: { customerId: string; state: CustomerState }[] }>;
+  /** Milliseconds since 1970; on the event clock where the customer's partition stands. */
+  now(customerId: string): number | Promise<number>;
+}
+
+export function openStates(redis: Redis, partitions: number, clock: 'live' | 'event'): States {
+  const reader = new StateReader<CustomerState>('segmentation', stateCodec, redis, partitions);
+  return {
+    partitions,
+    get: (customerId) => reader.get(customerId),
+    scan: (partition, cursor, limit) => reader.scan(partition, cursor, limit),
+    now: clock === 'live' ? () => Date.now() : (customerId) => reader.clock(customerId),
+  };
+}
