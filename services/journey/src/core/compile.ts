@@ -1,0 +1,193 @@
+import {
+  type BranchCondition,
+  type EventMatch,
+  type JourneyDefinition,
+  JourneyStatus,
+  type JourneyVersion,
+  type Node,
+  StoredJourney,
+  type Trigger,
+} from '#gen/recur/journey/v1/journey.ts';
+import { parseDuration, parseLocalTime } from './definition/duration.ts';
+
+/** One version of a journey, made ready: nodes by id, durations as numbers. */
+export interface CompiledVersion {
+  readonly version: number;
+  readonly definition: JourneyDefinition;
+  readonly nodes: ReadonlyMap<string, Node>;
+  /** Milliseconds a node waits at least (wait), or at most (wait_for_event). */
+  readonly durations: ReadonlyMap<string, number>;
+  /** Minutes since midnight, of waits until a time of day. */
+  readonly localTimes: ReadonlyMap<string, number>;
+  readonly goalWithinMs: number;
+  /** Event properties conditions of nodes read later. */
+  readonly neededProperties: ReadonlySet<string>;
+  /** Experiments of its splits and of its hold-out. */
+  readonly experiments: ReadonlySet<string>;
+}
+
+export interface CompiledJourney {
+  readonly id: string;
+  readonly status: JourneyStatus;
+  readonly current: CompiledVersion;
+  readonly versions: ReadonlyMap<number, CompiledVersion>;
+}
+
+/** All journeys in force, indexed by what may concern them. */
+export interface CompiledJourneys {
+  readonly byId: ReadonlyMap<string, CompiledJourney>;
+  /** Journeys that take new people, by the name of the event that lets them in. */
+  readonly byEvent: ReadonlyMap<string, readonly CompiledJourney[]>;
+  /** … by `segmentKey`. */
+  readonly bySegment: ReadonlyMap<string, readonly CompiledJourney[]>;
+  /** … by class dimension. */
+  readonly byClass: ReadonlyMap<string, readonly CompiledJourney[]>;
+  /** Every event name that may matter to somebody: triggers, waits, goals and exit criteria of all versions. */
+  readonly eventNames: ReadonlySet<string>;
+}
+
+export const DEFINITION_KIND = 'journey';
+
+export function segmentKey(segmentId: string, entered: boolean): string {
+  return entered ? `+${segmentId}` : `-${segmentId}`;
+}
+
+export function experimentOf(journeyId: string, nodeId: string, experimentId: string): string {
+  return experimentId === '' ? `${journeyId}.${nodeId}` : experimentId;
+}
+
+export function holdOutExperiment(journeyId: string): string {
+  return `${journeyId}.hold_out`;
+}
+
+interface Definition {
+  readonly kind: string;
+  readonly id: string;
+  readonly revision: number;
+  readonly body: Uint8Array;
+}
+
+/** Journeys made ready before, by id: of one changed journey only that one is compiled, for all partitions of a replica. */
+export type Compiled = Map<string, { revision: number; journey: CompiledJourney | undefined }>;
+
+/** Never throws: what was stored was validated; a body that cannot be read leaves its journey out of force. */
+export function compileJourneys(active: readonly Definition[], compiled: Compiled = new Map()): CompiledJourneys {
+  const index = {
+    byId: new Map<string, CompiledJourney>(),
+    byEvent: new Map<string, CompiledJourney[]>(),
+    bySegment: new Map<string, CompiledJourney[]>(),
+    byClass: new Map<string, CompiledJourney[]>(),
+    eventNames: new Set<string>(),
+  };
+  // By id, so that several journeys one event concerns always come in the same order.
+  const ordered = active.filter(({ kind }) => kind === DEFINITION_KIND).sort((a, b) => (a.id < b.id ? -1 : 1));
+  for (const definition of ordered) {
+    const journey = ready(definition, compiled);
+    if (journey === undefined) continue;
+    index.byId.set(journey.id, journey);
+    for (const version of journey.versions.values()) {
+      for (const match of eventMatches(version.definition)) index.eventNames.add(match.name);
+    }
+    const { status } = journey;
+    // Paused ones as well: people they turn away are told so.
+    if (status !== JourneyStatus.JOURNEY_STATUS_ACTIVE && status !== JourneyStatus.JOURNEY_STATUS_PAUSED) continue;
+    indexTrigger(journey, journey.current.definition.trigger, index);
+  }
+  return index;
+}
+
+function ready({ id, revision, body }: Definition, compiled: Compiled): CompiledJourney | undefined {
+  const known = compiled.get(id);
+  if (known?.revision === revision) return known.journey;
+  const journey = compileJourney(id, body);
+  compiled.set(id, { revision, journey });
+  return journey;
+}
+
+function compileJourney(id: string, body: Uint8Array): CompiledJourney | undefined {
+  try {
+    const stored = StoredJourney.decode(body);
+    const versions = new Map<number, CompiledVersion>();
+    for (const version of stored.versions) {
+      if (version.definition) versions.set(version.version, compileVersion(id, version, version.definition));
+    }
+    const current = versions.get(stored.versions.at(-1)?.version ?? 0);
+    if (current === undefined || stored.journey === undefined) return undefined;
+    return { id, status: stored.journey.status, current, versions };
+  } catch {
+    return undefined;
+  }
+}
+
+function compileVersion(id: string, { version }: JourneyVersion, definition: JourneyDefinition): CompiledVersion {
+  const durations = new Map<string, number>();
+  const localTimes = new Map<string, number>();
+  const needed = new Set<string>();
+  const experiments = new Set([holdOutExperiment(id)]);
+  for (const { id: nodeId, kind } of definition.nodes) {
+    if (kind?.$case === 'wait') {
+      durations.set(nodeId, milliseconds(kind.value.duration));
+      const localTime = parseLocalTime(kind.value.untilLocalTime);
+      if (localTime !== undefined) localTimes.set(nodeId, localTime);
+    } else if (kind?.$case === 'waitForEvent') durations.set(nodeId, milliseconds(kind.value.timeout));
+    else if (kind?.$case === 'split') experiments.add(experimentOf(id, nodeId, kind.value.experimentId));
+    else if (kind?.$case === 'branch') {
+      for (const condition of kind.value.ways.flatMap((way) => way.conditions)) addNeeded(condition, needed);
+    }
+  }
+  return {
+    version,
+    definition,
+    nodes: new Map(definition.nodes.map((node) => [node.id, node])),
+    durations,
+    localTimes,
+    goalWithinMs: milliseconds(definition.goal?.within ?? ''),
+    neededProperties: needed,
+    experiments,
+  };
+}
+
+function milliseconds(duration: string): number {
+  const parsed = parseDuration(duration);
+  return typeof parsed === 'number' ? parsed : 0;
+}
+
+function addNeeded({ kind }: BranchCondition, needed: Set<string>): void {
+  if (kind?.$case !== 'trigger') return;
+  needed.add(kind.value.property);
+  // A path is found under its first part.
+  needed.add(kind.value.property.split('.', 1)[0] ?? '');
+}
+
+function eventMatches(definition: JourneyDefinition): EventMatch[] {
+  const { trigger, goal } = definition;
+  const matches = [
+    trigger?.kind?.$case === 'event' ? trigger.kind.value : undefined,
+    goal?.event,
+    ...definition.exitWhen.map(({ kind }) => (kind?.$case === 'event' ? kind.value : undefined)),
+    ...definition.nodes.map(({ kind }) => (kind?.$case === 'waitForEvent' ? kind.value.event : undefined)),
+  ];
+  return matches.filter((match) => match !== undefined);
+}
+
+function indexTrigger(
+  journey: CompiledJourney,
+  trigger: Trigger | undefined,
+  index: Record<'byEvent' | 'bySegment' | 'byClass', Map<string, CompiledJourney[]>>,
+): void {
+  const add = (map: Map<string, CompiledJourney[]>, key: string) => map.set(key, [...(map.get(key) ?? []), journey]);
+  switch (trigger?.kind?.$case) {
+    case 'event':
+      add(index.byEvent, trigger.kind.value.name);
+      break;
+    case 'segmentEntered':
+      add(index.bySegment, segmentKey(trigger.kind.value, true));
+      break;
+    case 'segmentExited':
+      add(index.bySegment, segmentKey(trigger.kind.value, false));
+      break;
+    case 'classChanged':
+      add(index.byClass, trigger.kind.value.dimension);
+      break;
+  }
+}

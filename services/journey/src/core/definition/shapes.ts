@@ -1,0 +1,119 @@
+import { JourneyStatus, Operator, ReentryRule } from '#gen/recur/journey/v1/journey.ts';
+
+/** What a field of the file form may hold. */
+export type FieldShape =
+  | { readonly is: 'string' | 'number' | 'boolean' | 'value' | 'duration' }
+  | { readonly is: 'enum'; readonly prefix: string; readonly names: readonly string[] }
+  | { readonly is: 'message'; readonly shape: () => Shape }
+  | { readonly is: 'list'; readonly of: FieldShape; readonly max: number };
+
+export type Shape = Readonly<Record<string, FieldShape>>;
+
+const text: FieldShape = { is: 'string' };
+const number: FieldShape = { is: 'number' };
+const boolean: FieldShape = { is: 'boolean' };
+/** A number is taken as milliseconds. */
+const duration: FieldShape = { is: 'duration' };
+const message = (shape: () => Shape): FieldShape => ({ is: 'message', shape });
+const list = (of: FieldShape, max: number): FieldShape => ({ is: 'list', of, max });
+
+function enumeration(prefix: string, members: Record<string, unknown>): FieldShape {
+  const names = Object.keys(members).filter((name) => name.startsWith(prefix) && name !== `${prefix}UNSPECIFIED`);
+  return { is: 'enum', prefix, names };
+}
+
+const PROPERTY_CONDITION: Shape = { property: text, op: enumeration('OPERATOR_', Operator), value: { is: 'value' } };
+const EVENT_MATCH: Shape = {
+  name: text,
+  where: list(
+    message(() => PROPERTY_CONDITION),
+    20,
+  ),
+};
+const CLASS_TRANSITION: Shape = { dimension: text, from: text, to: text };
+const TRIGGER: Shape = {
+  event: message(() => EVENT_MATCH),
+  segment_entered: text,
+  segment_exited: text,
+  class_changed: message(() => CLASS_TRANSITION),
+};
+
+const WAIT: Shape = { duration, until_local_time: text, next: text };
+const WAIT_FOR_EVENT: Shape = { event: message(() => EVENT_MATCH), timeout: duration, happened: text, timed_out: text };
+const BRANCH_CONDITION: Shape = { in_segment: text, not_in_segment: text, trigger: message(() => PROPERTY_CONDITION) };
+const BRANCH_WAY: Shape = {
+  id: text,
+  conditions: list(
+    message(() => BRANCH_CONDITION),
+    20,
+  ),
+  next: text,
+};
+const BRANCH: Shape = {
+  ways: list(
+    message(() => BRANCH_WAY),
+    20,
+  ),
+  otherwise: text,
+};
+const VARIANT: Shape = { id: text, weight: number, next: text, hold_out: boolean };
+const SPLIT: Shape = {
+  experiment_id: text,
+  variants: list(
+    message(() => VARIANT),
+    10,
+  ),
+};
+const MESSAGE: Shape = { channel: text, template_id: text, purpose: text, next: text };
+const EXIT: Shape = { reason: text };
+
+const NODE: Shape = {
+  id: text,
+  wait: message(() => WAIT),
+  wait_for_event: message(() => WAIT_FOR_EVENT),
+  branch: message(() => BRANCH),
+  split: message(() => SPLIT),
+  message: message(() => MESSAGE),
+  exit: message(() => EXIT),
+};
+
+const GOAL: Shape = { event: message(() => EVENT_MATCH), within: duration, stay: boolean };
+const EXIT_CRITERION: Shape = { event: message(() => EVENT_MATCH), segment_entered: text, segment_exited: text };
+const REENTRY: Shape = { rule: enumeration('REENTRY_RULE_', ReentryRule), days: number };
+
+const DEFINITION: Shape = {
+  trigger: message(() => TRIGGER),
+  start: text,
+  nodes: list(
+    message(() => NODE),
+    200,
+  ),
+  goal: message(() => GOAL),
+  exit_when: list(
+    message(() => EXIT_CRITERION),
+    20,
+  ),
+  reentry: message(() => REENTRY),
+  hold_out_percent: number,
+};
+
+/** What the service itself sets may stand in a file written from an answer of the API; it is ignored on write. */
+export const JOURNEY: Shape = {
+  id: text,
+  name: text,
+  description: text,
+  definition: message(() => DEFINITION),
+  status: enumeration('JOURNEY_STATUS_', JourneyStatus),
+  version: number,
+  revision: number,
+  create_time_ms: number,
+  update_time_ms: number,
+};
+
+/** Fields of which at most one may stand in a message. */
+export const CHOICES: ReadonlyMap<Shape, readonly string[]> = new Map([
+  [TRIGGER, Object.keys(TRIGGER)],
+  [NODE, Object.keys(NODE).filter((field) => field !== 'id')],
+  [BRANCH_CONDITION, Object.keys(BRANCH_CONDITION)],
+  [EXIT_CRITERION, Object.keys(EXIT_CRITERION)],
+]);

@@ -1,0 +1,174 @@
+import type {
+  Branch,
+  EventMatch,
+  Message,
+  Node,
+  PropertyCondition,
+  Split,
+  Wait,
+} from '#gen/recur/journey/v1/journey.ts';
+import { Operator } from '#gen/recur/journey/v1/journey.ts';
+import { parseDuration, parseLocalTime } from './duration.ts';
+import type { Violations } from './violations.ts';
+
+const NODE_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
+const EXPERIMENT_ID = /^[a-z][a-z0-9_.-]{0,126}$/;
+const REFERENCE = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,126}$/;
+const CHANNELS = ['email'];
+const PURPOSES = ['marketing', 'transactional'];
+const MAX_TEXT = 200;
+
+const NODE_ID_RULE = 'must be a letter or digit, then up to 62 letters, digits, "_" or "-"';
+
+export function checkNode(node: Node, at: string, violations: Violations): void {
+  violations.check(NODE_ID.test(node.id), `${at}.id`, NODE_ID_RULE);
+  switch (node.kind?.$case) {
+    case undefined:
+      violations.add(at, 'does nothing: give it wait, wait_for_event, branch, split, message or exit');
+      break;
+    case 'wait':
+      checkWait(node.kind.value, `${at}.wait`, violations);
+      break;
+    case 'waitForEvent':
+      checkEvent(node.kind.value.event, `${at}.wait_for_event.event`, violations);
+      checkDuration(node.kind.value.timeout, `${at}.wait_for_event.timeout`, violations);
+      break;
+    case 'branch':
+      checkBranch(node.kind.value, `${at}.branch`, violations);
+      break;
+    case 'split':
+      checkSplit(node.kind.value, `${at}.split`, violations);
+      break;
+    case 'message':
+      checkMessage(node.kind.value, `${at}.message`, violations);
+      break;
+    case 'exit':
+      violations.check(node.kind.value.reason.length <= 100, `${at}.exit.reason`, 'must be at most 100 characters');
+      break;
+  }
+}
+
+function checkWait(wait: Wait, at: string, violations: Violations): void {
+  if (wait.duration === '' && wait.untilLocalTime === '') violations.add(at, 'needs a duration or until_local_time');
+  if (wait.duration !== '') checkDuration(wait.duration, `${at}.duration`, violations);
+  if (wait.untilLocalTime === '') return;
+  const known = parseLocalTime(wait.untilLocalTime) !== undefined;
+  violations.check(known, `${at}.until_local_time`, 'must be a time of day such as "10:00"');
+}
+
+export function checkDuration(text: string, at: string, violations: Violations): void {
+  const parsed = text === '' ? 'is missing: give a duration such as "P3D"' : parseDuration(text);
+  if (typeof parsed === 'string') violations.add(at, parsed);
+}
+
+export function checkReference(id: string, what: string, at: string, violations: Violations): void {
+  violations.check(REFERENCE.test(id), at, `must be the id of a ${what}`);
+}
+
+export function checkEvent(event: EventMatch | undefined, at: string, violations: Violations): void {
+  if (event === undefined) {
+    violations.add(at, 'is missing');
+    return;
+  }
+  const named = event.name !== '' && event.name.length <= MAX_TEXT;
+  violations.check(named, `${at}.name`, `must be an event name of 1 to ${MAX_TEXT} characters`);
+  violations.check(event.where.length <= 20, `${at}.where`, 'must have at most 20 items');
+  for (const [i, condition] of event.where.slice(0, 20).entries()) {
+    checkCondition(condition, `${at}.where[${i}]`, violations);
+  }
+}
+
+function checkCondition(condition: PropertyCondition, at: string, violations: Violations): void {
+  const named = condition.property !== '' && condition.property.length <= MAX_TEXT;
+  violations.check(named, `${at}.property`, `must be a property path of 1 to ${MAX_TEXT} characters`);
+  const { op, value } = condition;
+  switch (op) {
+    case Operator.OPERATOR_EXISTS:
+    case Operator.OPERATOR_NOT_EXISTS:
+      violations.check(value === undefined, `${at}.value`, 'must be absent for this op');
+      break;
+    case Operator.OPERATOR_GT:
+    case Operator.OPERATOR_GTE:
+    case Operator.OPERATOR_LT:
+    case Operator.OPERATOR_LTE:
+      violations.check(Number.isFinite(value), `${at}.value`, 'must be a number for this op');
+      break;
+    case Operator.OPERATOR_IN: {
+      const good = Array.isArray(value) && value.length > 0 && value.length <= 100 && value.every(isScalar);
+      violations.check(good, `${at}.value`, 'must be a list of 1 to 100 strings, numbers or booleans for this op');
+      break;
+    }
+    case Operator.OPERATOR_EQ:
+    case Operator.OPERATOR_NE:
+    case Operator.OPERATOR_CONTAINS:
+      violations.check(
+        isScalar(value),
+        `${at}.value`,
+        'must be a string of at most 200 characters, a number or a boolean',
+      );
+      break;
+    default:
+      violations.add(`${at}.op`, 'must be one of eq, ne, gt, gte, lt, lte, contains, in, exists, not_exists');
+  }
+}
+
+function isScalar(value: unknown): boolean {
+  return (
+    (typeof value === 'string' && value.length <= MAX_TEXT) || typeof value === 'boolean' || Number.isFinite(value)
+  );
+}
+
+function checkBranch(branch: Branch, at: string, violations: Violations): void {
+  const many = branch.ways.length >= 1 && branch.ways.length <= 20;
+  if (!violations.check(many, `${at}.ways`, 'must have 1 to 20 items')) return;
+  checkUnique(branch.ways, `${at}.ways`, violations);
+  branch.ways.forEach((way, i) => {
+    const position = `${at}.ways[${i}]`;
+    violations.check(NODE_ID.test(way.id), `${position}.id`, NODE_ID_RULE);
+    const bounded = way.conditions.length >= 1 && way.conditions.length <= 20;
+    if (!violations.check(bounded, `${position}.conditions`, 'must have 1 to 20 items')) return;
+    way.conditions.forEach(({ kind }, k) => {
+      const where = `${position}.conditions[${k}]`;
+      if (kind === undefined) violations.add(where, 'is empty: give in_segment, not_in_segment or trigger');
+      else if (kind.$case === 'trigger') checkCondition(kind.value, `${where}.trigger`, violations);
+      else {
+        const field = kind.$case === 'inSegment' ? 'in_segment' : 'not_in_segment';
+        checkReference(kind.value, 'segment', `${where}.${field}`, violations);
+      }
+    });
+  });
+}
+
+function checkSplit(split: Split, at: string, violations: Violations): void {
+  if (split.experimentId !== '') {
+    const rule = 'must be a lower-case letter, then up to 126 lower-case letters, digits, "_", "-" or "."';
+    violations.check(EXPERIMENT_ID.test(split.experimentId), `${at}.experiment_id`, rule);
+  }
+  const many = split.variants.length >= 2 && split.variants.length <= 10;
+  if (!violations.check(many, `${at}.variants`, 'must have 2 to 10 items')) return;
+  checkUnique(split.variants, `${at}.variants`, violations);
+  let sum = 0;
+  split.variants.forEach((variant, i) => {
+    violations.check(NODE_ID.test(variant.id), `${at}.variants[${i}].id`, NODE_ID_RULE);
+    const good = Number.isFinite(variant.weight) && variant.weight >= 0 && variant.weight <= 1e9;
+    if (violations.check(good, `${at}.variants[${i}].weight`, 'must be from 0 to 1e9')) sum += variant.weight;
+  });
+  violations.check(sum > 0, `${at}.variants`, 'must have weights whose sum is greater than 0');
+  const holdOuts = split.variants.filter((variant) => variant.holdOut).length;
+  violations.check(holdOuts <= 1, `${at}.variants`, 'must have at most one hold_out arm');
+}
+
+function checkMessage(message: Message, at: string, violations: Violations): void {
+  violations.check(CHANNELS.includes(message.channel), `${at}.channel`, `must be one of ${CHANNELS.join(', ')}`);
+  violations.check(PURPOSES.includes(message.purpose), `${at}.purpose`, `must be one of ${PURPOSES.join(', ')}`);
+  checkReference(message.templateId, 'template', `${at}.template_id`, violations);
+}
+
+/** Ids of list items are unique; `at` is the position of the list. */
+export function checkUnique(items: readonly { id: string }[], at: string, violations: Violations): void {
+  const seen = new Set<string>();
+  items.forEach(({ id }, i) => {
+    violations.check(!seen.has(id), `${at}[${i}].id`, `"${id}" stands for another one already`);
+    seen.add(id);
+  });
+}

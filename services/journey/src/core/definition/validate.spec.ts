@@ -1,0 +1,200 @@
+import { describe, expect, it } from 'vitest';
+import { readJourney } from './read.ts';
+import { validateJourney } from './validate.ts';
+
+function violationsOf(text: string): string[] {
+  const { journey, violations } = readJourney(text);
+  if (journey) validateJourney(journey, '', violations);
+  return violations.found.map(({ field, description }) => `${field}: ${description}`);
+}
+
+const GOOD = `
+id: welcome
+name: Welcome
+definition:
+  trigger: { event: { name: Signed Up, where: [{ property: plan, op: eq, value: gold }] } }
+  start: ab
+  reentry: { rule: after, days: 30 }
+  hold_out_percent: 10
+  goal: { event: { name: Order Completed }, within: P30D }
+  exit_when: [{ segment_entered: blocked }]
+  nodes:
+    - id: ab
+      split:
+        variants: [{ id: a, weight: 1, next: hello }, { id: none, weight: 1, next: end, hold_out: true }]
+    - { id: hello, message: { channel: email, template_id: hello, purpose: marketing, next: pause } }
+    - { id: pause, wait: { duration: 90000, until_local_time: "10:00", next: bought } }
+    - id: bought
+      branch: { ways: [{ id: yes, conditions: [{ in_segment: buyers }], next: end }], otherwise: listen }
+    - id: listen
+      wait_for_event: { event: { name: Order Completed }, timeout: PT36H, happened: end, timed_out: hello }
+    - { id: end, exit: {} }
+`;
+
+/** What is changed in the good one, and what is said about it. */
+const table: [change: [from: string, to: string], expected: string[]][] = [
+  [
+    ['id: welcome', 'id: Welcome!'],
+    ['id: must be a lower-case letter, then up to 62 lower-case letters, digits, "_" or "-"'],
+  ],
+  [
+    ['name: Welcome', 'nmae: Welcome'],
+    [
+      'nmae: is unknown; known here: id, name, description, definition, status, version, revision, create_time_ms, update_time_ms',
+    ],
+  ],
+  [['name: Welcome', 'name: 5'], ['name: must be a string']],
+  [['name: Welcome', 'name: a\nname: b'], ['text: Map keys must be unique at line 4, column 1:']],
+  [['start: ab', 'start: nowhere'], ['definition.start: there is no node "nowhere"']],
+  [['  start: ab\n', ''], ['definition.start: is missing: name the first node']],
+  [['next: pause', 'next: paus'], ['definition.nodes[1].message.next: there is no node "paus"']],
+  [['next: pause', 'next: ""'], ['definition.nodes[1].message.next: is missing: every way out names the next node']],
+  [
+    ['happened: end, timed_out: hello', 'happened: end'],
+    ['definition.nodes[4].wait_for_event.timed_out: is missing: every way out names the next node'],
+  ],
+  [['otherwise: listen', 'otherwise: end'], ['definition.nodes[4]: "listen" is not reachable from start']],
+  [
+    ['next: pause }', 'next: hello }'],
+    [
+      'definition.nodes[2]: "pause" is not reachable from start',
+      'definition.nodes[3]: "bought" is not reachable from start',
+      'definition.nodes[4]: "listen" is not reachable from start',
+      'definition.nodes[1].message.next: closes a cycle through "hello" that contains no wait',
+    ],
+  ],
+  [
+    ['next: end, hold_out: true', 'next: hello, hold_out: true'],
+    ['definition.nodes[0].split.variants[1].next: is the hold-out arm and must not lead to the message "hello"'],
+  ],
+  [
+    ['weight: 1, next: hello }, { id: none, weight: 1', 'weight: 0, next: hello }, { id: none, weight: 0'],
+    ['definition.nodes[0].split.variants: must have weights whose sum is greater than 0'],
+  ],
+  [
+    ['weight: 1, next: hello', 'weight: -1, next: hello'],
+    ['definition.nodes[0].split.variants[0].weight: must be from 0 to 1e9'],
+  ],
+  [
+    ['id: a, weight: 1, next: hello }', 'id: none, weight: 1, next: hello, hold_out: true }'],
+    [
+      'definition.nodes[0].split.variants[1].id: "none" stands for another one already',
+      'definition.nodes[0].split.variants: must have at most one hold_out arm',
+      'definition.nodes[0].split.variants[0].next: is the hold-out arm and must not lead to the message "hello"',
+    ],
+  ],
+  [
+    ['duration: 90000', 'duration: P3M'],
+    [
+      'definition.nodes[2].wait.duration: "P3M" is no duration: use weeks to seconds as in "P3D" or "PT2H30M" (no months or years), or milliseconds',
+    ],
+  ],
+  [['duration: 90000', 'duration: P401D'], ['definition.nodes[2].wait.duration: must be at most 400 days']],
+  [['duration: 90000', 'duration: PT0S'], ['definition.nodes[2].wait.duration: must be longer than 0']],
+  [
+    ['duration: 90000', 'duration: 1.5'],
+    [
+      'definition.nodes[2].wait.duration: "1.5" is no duration: use weeks to seconds as in "P3D" or "PT2H30M" (no months or years), or milliseconds',
+    ],
+  ],
+  [['"10:00"', '"24:00"'], ['definition.nodes[2].wait.until_local_time: must be a time of day such as "10:00"']],
+  [
+    ['duration: 90000, until_local_time: "10:00", ', ''],
+    ['definition.nodes[2].wait: needs a duration or until_local_time'],
+  ],
+  [['timeout: PT36H, ', ''], ['definition.nodes[4].wait_for_event.timeout: is missing: give a duration such as "P3D"']],
+  [
+    ['{ name: Order Completed }, timeout', '{ name: "" }, timeout'],
+    ['definition.nodes[4].wait_for_event.event.name: must be an event name of 1 to 200 characters'],
+  ],
+  [['channel: email', 'channel: fax'], ['definition.nodes[1].message.channel: must be one of email']],
+  [
+    ['purpose: marketing', 'purpose: fun'],
+    ['definition.nodes[1].message.purpose: must be one of marketing, transactional'],
+  ],
+  [
+    ['template_id: hello', 'template_id: ""'],
+    ['definition.nodes[1].message.template_id: must be the id of a template'],
+  ],
+  [
+    ['op: eq, value: gold', 'op: gt, value: gold'],
+    ['definition.trigger.event.where[0].value: must be a number for this op'],
+  ],
+  [
+    ['op: eq, value: gold', 'op: like, value: gold'],
+    ['definition.trigger.event.where[0].op: must be one of eq, ne, gt, gte, lt, lte, contains, in, exists, not_exists'],
+  ],
+  [
+    ['op: eq, value: gold', 'value: gold'],
+    ['definition.trigger.event.where[0].op: must be one of eq, ne, gt, gte, lt, lte, contains, in, exists, not_exists'],
+  ],
+  [
+    ['op: eq, value: gold', 'op: eq, value: { a: 1 }'],
+    ['definition.trigger.event.where[0].value: must be a string of at most 200 characters, a number or a boolean'],
+  ],
+  [
+    ['op: eq, value: gold', 'op: exists, value: 1'],
+    ['definition.trigger.event.where[0].value: must be absent for this op'],
+  ],
+  [
+    ['trigger: {', 'trigger: { segment_entered: vip, '],
+    ['definition.trigger: has event and segment_entered: only one may stand here'],
+  ],
+  [['rule: after, days: 30', 'rule: after'], ['definition.reentry.days: must be from 1 to 400 for rule after']],
+  [['rule: after, days: 30', 'rule: never, days: 30'], ['definition.reentry.days: may stand only with rule after']],
+  [['rule: after, days: 30', 'rule: sometimes'], ['definition.reentry.rule: must be one of never, always, after']],
+  [['hold_out_percent: 10', 'hold_out_percent: 101'], ['definition.hold_out_percent: must be from 0 to 100']],
+  [
+    ['within: P30D', 'within: soon'],
+    [
+      'definition.goal.within: "soon" is no duration: use weeks to seconds as in "P3D" or "PT2H30M" (no months or years), or milliseconds',
+    ],
+  ],
+  [
+    ['segment_entered: blocked', 'segment_entered: ""'],
+    ['definition.exit_when[0].segment_entered: must be the id of a segment'],
+  ],
+  [
+    ['- { id: end, exit: {} }', '- { id: end }'],
+    ['definition.nodes[5]: does nothing: give it wait, wait_for_event, branch, split, message or exit'],
+  ],
+  [
+    ['- { id: end, exit: {} }', '- { id: end, exit: {} }\n    - { id: end, exit: {} }'],
+    ['definition.nodes[6].id: "end" stands for another one already'],
+  ],
+];
+
+describe('validation', () => {
+  it('accepts a good journey', () => expect(violationsOf(GOOD)).toEqual([]));
+
+  it.each(table)('%j', ([from, to], expected) => {
+    expect(GOOD).toContain(from);
+    expect(violationsOf(GOOD.replace(from, to))).toEqual(expected);
+  });
+
+  it('reads JSON as well', () => {
+    const text =
+      '{"id":"j","definition":{"trigger":{"segment_entered":"s"},"start":"e","nodes":[{"id":"e","exit":{}}]}}';
+    expect(violationsOf(text)).toEqual([]);
+  });
+
+  it.each([
+    ['aliases that multiply', `id: j\na: &a [1,1]\nb: &b [*a,*a]\ndefinition: *b`],
+    ['a tag', 'id: !!js/function "() => 1"'],
+    ['nothing', ''],
+    ['a list', '- a'],
+    ['text that is too long', `id: ${'x'.repeat(70_000)}`],
+    ['a prototype', '{"__proto__": {"id": "j"}, "constructor": {}}'],
+    ['depth', '['.repeat(20_000)],
+  ])('refuses %s with a reason', (_, text) => {
+    const found = violationsOf(text);
+    expect(found.length).toBeGreaterThan(0);
+  });
+
+  it('refuses too many nodes and too large a definition', () => {
+    const nodes = (count: number, reason: string) =>
+      `{id: j, definition: {trigger: {segment_entered: s}, start: n0, nodes: [${Array.from({ length: count }, (_, i) => `{id: n${i}, exit: {reason: "${reason}"}}`).join(',')}]}}`;
+    expect(violationsOf(nodes(201, ''))).toContain('definition.nodes: must have at most 200 items');
+    expect(violationsOf(nodes(200, 'r'.repeat(200)))).toContain('definition: must be at most 32 KB encoded');
+  });
+});

@@ -1,0 +1,40 @@
+import type { EventMatch } from '#gen/recur/journey/v1/journey.ts';
+import { Event } from '#gen/recur/log/v1/event.ts';
+import { DAY_MS } from '../definition/duration.ts';
+import { holds } from './condition.ts';
+import { type Properties, propertiesOf } from './properties.ts';
+
+/** Events that happened longer before they came in move nobody: imported history must not welcome old customers. */
+export const MAX_EVENT_AGE_MS = 3 * DAY_MS;
+
+/** An event somebody may wait for. The body is decoded when first needed, once. */
+export class SeenEvent {
+  readonly name: string;
+  readonly #body: Uint8Array;
+  #event: Event | undefined;
+  #properties: Properties | undefined;
+
+  constructor(name: string, body: Uint8Array) {
+    this.name = name;
+    this.#body = body;
+  }
+
+  get timeMs(): number {
+    return this.#decoded().timeMs;
+  }
+
+  get properties(): Properties {
+    this.#properties ??= propertiesOf(this.#decoded());
+    return this.#properties;
+  }
+
+  matches(match: EventMatch | undefined): boolean {
+    if (match === undefined || match.name !== this.name) return false;
+    return match.where.every((condition) => holds(condition, this.properties));
+  }
+
+  #decoded(): Event {
+    this.#event ??= Event.decode(this.#body);
+    return this.#event;
+  }
+}

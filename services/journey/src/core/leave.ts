@@ -1,0 +1,46 @@
+import type { Enrolment, JourneyState } from '#gen/recur/journey/v1/state.ts';
+import { type Step, StepAction } from '#gen/recur/log/v1/changes.ts';
+import type { Run } from './run.ts';
+import { remember } from './state.ts';
+
+/** Why people leave, besides the reasons authors give to exit nodes. */
+export const LeaveReason = {
+  goal: 'goal',
+  exitEvent: (name: string) => `exit_event: ${name}`,
+  segmentEntered: (id: string) => `entered_segment: ${id}`,
+  segmentExited: (id: string) => `exited_segment: ${id}`,
+  stopped: 'journey_stopped',
+  deleted: 'journey_deleted',
+  /** So many versions came after theirs that it is no longer kept. */
+  versionRetired: 'version_retired',
+  stepLimit: 'step_limit',
+  /** The node is not in the version: cannot happen with a validated definition. */
+  missingNode: 'missing_node',
+  /** The customer turned out to be another one who is, or was, in the journey as well. */
+  merged: 'merged',
+} as const;
+
+/** Ends an enrolment: told, out of the state, remembered for re-entry and the goal. */
+export function leave(run: Run, enrolment: Enrolment, reason: string): void {
+  end(run, enrolment, reason);
+  const { journeyId, version, enrolmentId, enteredMs, convertedMs } = enrolment;
+  const exitedMs = run.now;
+  remember(run.state, { journeyId, version, enrolmentId, enteredMs, exitedMs, convertedMs, reason, heldOut: false });
+}
+
+/** Ends an enrolment that leaves no trace of its own. */
+export function end(run: Run, enrolment: Enrolment, reason: string): void {
+  removeFrom(run.state, enrolment);
+  if (enrolment.dueMs !== 0) run.effects.cancelTimer(enrolment.journeyId);
+  run.effects.step(stepOf(enrolment, StepAction.STEP_ACTION_EXITED, '', reason));
+}
+
+function removeFrom(state: JourneyState, enrolment: Enrolment): void {
+  const at = state.enrolments.indexOf(enrolment);
+  if (at >= 0) state.enrolments.splice(at, 1);
+}
+
+export function stepOf(enrolment: Enrolment, action: StepAction, branch: string, reason: string): Step {
+  const { journeyId, version, enrolmentId, nodeId } = enrolment;
+  return { journeyId, version, enrolmentId, nodeId, action, branch, reason };
+}

@@ -1,0 +1,28 @@
+import type { Message } from '#gen/recur/journey/v1/journey.ts';
+import { stableId } from '../hash.ts';
+import { readTrigger } from '../trigger.ts';
+import type { Outcome, Place } from './outcome.ts';
+
+/** Asks once per enrolment and node: a loop that comes by again, or a merge, does not ask again. */
+export function arriveAtMessage(nodeId: string, message: Message, { journey, enrolment }: Place): Outcome {
+  const { next } = message;
+  if (enrolment.sentNodeIds.includes(nodeId)) return { is: 'go', next, reason: 'already_sent' };
+  enrolment.sentNodeIds.push(nodeId);
+  const variables = { ...readTrigger(enrolment.triggerJson), variant: enrolment.variant };
+  return {
+    is: 'go',
+    next,
+    send: {
+      idempotencyKey: stableId(enrolment.enrolmentId, nodeId),
+      journeyId: journey.id,
+      version: enrolment.version,
+      enrolmentId: enrolment.enrolmentId,
+      nodeId,
+      channel: message.channel,
+      templateId: message.templateId,
+      purpose: message.purpose,
+      variablesJson: Buffer.from(JSON.stringify(variables)),
+      variant: enrolment.variant,
+    },
+  };
+}

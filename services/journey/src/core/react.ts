@@ -1,0 +1,119 @@
+import type { ExitCriterion } from '#gen/recur/journey/v1/journey.ts';
+import { type ClassChange, type SegmentChange, StepAction } from '#gen/recur/log/v1/changes.ts';
+import { endWait } from './advance.ts';
+import { segmentKey } from './compile.ts';
+import { enrol } from './enrol.ts';
+import { MAX_EVENT_AGE_MS, type SeenEvent } from './event/seen.ts';
+import { LeaveReason, leave, stepOf } from './leave.ts';
+import type { Place } from './nodes/outcome.ts';
+import { HAPPENED } from './nodes/wait-for-event.ts';
+import { placeOf } from './place.ts';
+import type { Run } from './run.ts';
+import { setMembership } from './state.ts';
+import { classTrigger, eventTrigger, segmentTrigger } from './trigger.ts';
+
+/** First those under way (goal, exit criteria, waits), then those to be let in: an event never does both for one entry. */
+export function onEvent(run: Run, event: SeenEvent): boolean {
+  const triggered = run.journeys.byEvent.get(event.name) ?? [];
+  const { enrolments, past } = run.state;
+  if (triggered.length === 0 && enrolments.length === 0 && past.length === 0) return false;
+  if (run.now - event.timeMs > MAX_EVENT_AGE_MS) return false;
+  let changed = convertPast(run, event);
+  for (const enrolment of [...enrolments]) {
+    const place = placeOf(run, enrolment);
+    if (place === undefined || moveByEvent(place, event)) changed = true;
+  }
+  for (const journey of triggered) {
+    const { trigger } = journey.current.definition;
+    if (trigger?.kind?.$case !== 'event' || !event.matches(trigger.kind.value)) continue;
+    enrol(run, journey, eventTrigger(event, journey.current.neededProperties));
+    changed = true;
+  }
+  return changed;
+}
+
+function moveByEvent(place: Place, event: SeenEvent): boolean {
+  const { run, enrolment, version } = place;
+  const { goal, exitWhen } = version.definition;
+  let changed = false;
+  const inTime = run.now - enrolment.enteredMs <= version.goalWithinMs;
+  if (goal !== undefined && enrolment.convertedMs === 0 && inTime && event.matches(goal.event)) {
+    enrolment.convertedMs = run.now;
+    run.effects.step(stepOf(enrolment, StepAction.STEP_ACTION_CONVERTED, '', event.name));
+    changed = true;
+    if (!goal.stay) {
+      leave(run, enrolment, LeaveReason.goal);
+      return true;
+    }
+  }
+  if (exitWhen.some(({ kind }) => kind?.$case === 'event' && event.matches(kind.value))) {
+    leave(run, enrolment, LeaveReason.exitEvent(event.name));
+    return true;
+  }
+  const waiting = version.nodes.get(enrolment.nodeId)?.kind;
+  if (waiting?.$case !== 'waitForEvent' || enrolment.parkedBranch !== '') return changed;
+  if (!event.matches(waiting.value.event)) return changed;
+  endWait(place, HAPPENED);
+  return true;
+}
+
+/** People who left already still reach the goal within its time. */
+function convertPast(run: Run, event: SeenEvent): boolean {
+  let changed = false;
+  for (const entry of run.state.past) {
+    if (entry.heldOut || entry.convertedMs !== 0) continue;
+    const version = run.journeys.byId.get(entry.journeyId)?.versions.get(entry.version);
+    const goal = version?.definition.goal;
+    if (version === undefined || run.now - entry.enteredMs > version.goalWithinMs || !event.matches(goal?.event))
+      continue;
+    entry.convertedMs = run.now;
+    const { journeyId, enrolmentId } = entry;
+    const action = StepAction.STEP_ACTION_CONVERTED;
+    run.effects.step({
+      journeyId,
+      version: entry.version,
+      enrolmentId,
+      nodeId: '',
+      action,
+      branch: '',
+      reason: event.name,
+    });
+    changed = true;
+  }
+  return changed;
+}
+
+export function onSegment(run: Run, change: SegmentChange): boolean {
+  let changed = setMembership(run.state, change.segmentId, change.entered);
+  for (const enrolment of [...run.state.enrolments]) {
+    const place = placeOf(run, enrolment);
+    if (place?.version.definition.exitWhen.some((criterion) => isMet(criterion, change))) {
+      const { segmentEntered, segmentExited } = LeaveReason;
+      leave(run, enrolment, (change.entered ? segmentEntered : segmentExited)(change.segmentId));
+    } else if (place !== undefined) continue;
+    changed = true;
+  }
+  for (const journey of run.journeys.bySegment.get(segmentKey(change.segmentId, change.entered)) ?? []) {
+    enrol(run, journey, segmentTrigger(change.segmentId));
+    changed = true;
+  }
+  return changed;
+}
+
+function isMet({ kind }: ExitCriterion, change: SegmentChange): boolean {
+  const wanted = change.entered ? 'segmentEntered' : 'segmentExited';
+  return kind?.$case === wanted && kind.value === change.segmentId;
+}
+
+export function onClass(run: Run, change: ClassChange): boolean {
+  let changed = false;
+  for (const journey of run.journeys.byClass.get(change.dimension) ?? []) {
+    const { trigger } = journey.current.definition;
+    if (trigger?.kind?.$case !== 'classChanged') continue;
+    const { from, to } = trigger.kind.value;
+    if ((from !== '' && from !== change.from) || (to !== '' && to !== change.to)) continue;
+    enrol(run, journey, classTrigger(change));
+    changed = true;
+  }
+  return changed;
+}

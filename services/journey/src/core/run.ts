@@ -1,0 +1,24 @@
+import type { JourneyState } from '#gen/recur/journey/v1/state.ts';
+import type { Exposure, SendRequest, Step } from '#gen/recur/log/v1/changes.ts';
+import type { CompiledJourneys } from './compile.ts';
+
+/** Everything one move of one customer depends on, and where its effects go. */
+export interface Run {
+  readonly now: number;
+  readonly customerId: string;
+  /** IANA name of the shop's time zone. */
+  readonly timeZone: string;
+  readonly journeys: CompiledJourneys;
+  readonly state: JourneyState;
+  readonly effects: JourneyEffects;
+}
+
+/** What journeys do. Data for the log and timers; nothing happens here. */
+export interface JourneyEffects {
+  step(step: Step): void;
+  exposure(exposure: Exposure): void;
+  send(request: SendRequest): void;
+  /** One timer per journey: a customer is in it once. Setting it again moves it. */
+  setTimer(journeyId: string, dueMs: number): void;
+  cancelTimer(journeyId: string): void;
+}

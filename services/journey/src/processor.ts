@@ -1,0 +1,126 @@
+import type { JourneyState } from '#gen/recur/journey/v1/state.ts';
+import { ClassChange, Exposure, SegmentChange, SendRequest, Step } from '#gen/recur/log/v1/changes.ts';
+import { RecordKind } from '#gen/recur/log/v1/frame.ts';
+import type { Context, DefinitionChange, Effects, Input, Processor, StageSpec } from '#lib/stream/processor.ts';
+import { absorbState } from './core/absorb.ts';
+import { endWait } from './core/advance.ts';
+import { type Compiled, type CompiledJourneys, compileJourneys, DEFINITION_KIND } from './core/compile.ts';
+import { peekEventName } from './core/event/peek.ts';
+import { SeenEvent } from './core/event/seen.ts';
+import { placeOf } from './core/place.ts';
+import { onClass, onEvent, onSegment } from './core/react.ts';
+import type { JourneyEffects, Run } from './core/run.ts';
+import { emptyState, enrolmentIn, stateCodec } from './core/state.ts';
+import { sweepJourney } from './core/sweep.ts';
+
+type JourneyContext = Context<CompiledJourneys>;
+
+/**
+ * The way of a record: most events are not waited for by any journey and end at the first `return`. Timer ids are journey
+ * ids.
+ */
+export class JourneyProcessor implements Processor<JourneyState, CompiledJourneys> {
+  readonly #timeZone: string;
+
+  /** @param timeZone IANA name of the shop's time zone. */
+  constructor(timeZone: string) {
+    this.#timeZone = timeZone;
+  }
+
+  process(state: JourneyState | undefined, input: Input, ctx: JourneyContext, out: Effects): JourneyState | undefined {
+    switch (input.kind) {
+      case RecordKind.RECORD_KIND_EVENT: {
+        const name = peekEventName(input.body);
+        if (name === undefined || !ctx.definitions.eventNames.has(name)) return undefined;
+        const run = this.#run(state, ctx, out);
+        return onEvent(run, new SeenEvent(name, input.body)) ? run.state : undefined;
+      }
+      case RecordKind.RECORD_KIND_SEGMENT: {
+        const run = this.#run(state, ctx, out);
+        return onSegment(run, SegmentChange.decode(input.body)) ? run.state : undefined;
+      }
+      case RecordKind.RECORD_KIND_CLASS: {
+        const run = this.#run(state, ctx, out);
+        return onClass(run, ClassChange.decode(input.body)) ? run.state : undefined;
+      }
+      default:
+        return undefined;
+    }
+  }
+
+  onTimer(state: JourneyState, journeyId: string, ctx: JourneyContext, out: Effects): JourneyState | undefined {
+    const enrolment = enrolmentIn(state, journeyId);
+    if (enrolment === undefined || enrolment.dueMs === 0 || enrolment.dueMs > ctx.now) return undefined;
+    const place = placeOf(this.#run(state, ctx, out), enrolment);
+    if (place !== undefined) endWait(place);
+    return state;
+  }
+
+  absorb(
+    state: JourneyState | undefined,
+    from: JourneyState,
+    _fromId: string,
+    ctx: JourneyContext,
+    out: Effects,
+  ): JourneyState {
+    const run = this.#run(state, ctx, out);
+    absorbState(run, from);
+    return run.state;
+  }
+
+  sweep(state: JourneyState, change: DefinitionChange, ctx: JourneyContext, out: Effects): JourneyState | undefined {
+    if (change.kind !== DEFINITION_KIND) return undefined;
+    return sweepJourney(this.#run(state, ctx, out), change.id, change.deleted) ? state : undefined;
+  }
+
+  #run(state: JourneyState | undefined, ctx: JourneyContext, out: Effects): Run {
+    return {
+      now: ctx.now,
+      customerId: ctx.customerId,
+      timeZone: this.#timeZone,
+      journeys: ctx.definitions,
+      state: state ?? emptyState(),
+      effects: new EncodedEffects(out),
+    };
+  }
+}
+
+/** Core's effects as records of the log. */
+class EncodedEffects implements JourneyEffects {
+  readonly #out: Effects;
+
+  constructor(out: Effects) {
+    this.#out = out;
+  }
+
+  step(step: Step): void {
+    this.#out.emit(RecordKind.RECORD_KIND_STEP, Step.encode(step).finish());
+  }
+
+  exposure(exposure: Exposure): void {
+    this.#out.emit(RecordKind.RECORD_KIND_EXPOSURE, Exposure.encode(exposure).finish());
+  }
+
+  send(request: SendRequest): void {
+    this.#out.emit(RecordKind.RECORD_KIND_SEND, SendRequest.encode(request).finish());
+  }
+
+  setTimer(journeyId: string, dueMs: number): void {
+    this.#out.setTimer(journeyId, dueMs);
+  }
+
+  cancelTimer(journeyId: string): void {
+    this.#out.cancelTimer(journeyId);
+  }
+}
+
+/** The journey stage as the kit runs it. */
+export function journeyStage(timeZone: string): StageSpec<JourneyState, CompiledJourneys> {
+  const compiled: Compiled = new Map();
+  return {
+    stage: 'journey',
+    codec: stateCodec,
+    processor: new JourneyProcessor(timeZone),
+    definitions: { compile: (active) => compileJourneys(active, compiled) },
+  };
+}

@@ -1,0 +1,164 @@
+import { type Journey, JourneyDefinition } from '#gen/recur/journey/v1/journey.ts';
+import {
+  type CreateJourneyRequest,
+  type CreateJourneyResponse,
+  type DeleteJourneyRequest,
+  type DeleteJourneyResponse,
+  type GetJourneyRequest,
+  type GetJourneyResponse,
+  type JourneyServiceService,
+  type ListEnrolmentsRequest,
+  type ListEnrolmentsResponse,
+  type ListJourneysRequest,
+  type ListJourneysResponse,
+  type ListJourneyVersionsRequest,
+  type ListJourneyVersionsResponse,
+  UpdateJourneyRequest,
+  type UpdateJourneyResponse,
+  type ValidateJourneyRequest,
+  type ValidateJourneyResponse,
+} from '#gen/recur/journey/v1/service.ts';
+import type { JourneyState } from '#gen/recur/journey/v1/state.ts';
+import type { Call } from '#lib/rpc/call.ts';
+import { failedPrecondition, invalidArgument } from '#lib/rpc/errors.ts';
+import type { Handlers } from '#lib/rpc/service.ts';
+import { readJourney } from '../core/definition/read.ts';
+import { validateJourney } from '../core/definition/validate.ts';
+import { changeJourney, type Move, moveJourney, type UpdatePath } from '../core/definition/versions.ts';
+import { stableId } from '../core/hash.ts';
+import type { JourneyStore, Write } from '../store/journey-store.ts';
+
+/** Committed states of customers, merges followed. */
+export interface JourneyStates {
+  get(customerId: string): Promise<{ customerId: string; state: JourneyState } | undefined>;
+}
+
+const UPDATE_PATHS: readonly UpdatePath[] = ['name', 'description', 'definition'];
+const MAX_PAGE_SIZE = 100;
+
+type MoveRequest = { readonly id: string; readonly requestId: string };
+
+/** recur.journey.v1.JourneyService */
+export class JourneyHandlers implements Handlers<typeof JourneyServiceService> {
+  readonly #store: JourneyStore;
+  readonly #states: JourneyStates;
+  readonly #now: () => number;
+
+  constructor(store: JourneyStore, states: JourneyStates, now: () => number = Date.now) {
+    this.#store = store;
+    this.#states = states;
+    this.#now = now;
+  }
+
+  async createJourney({ journey, requestId }: CreateJourneyRequest, call: Call): Promise<CreateJourneyResponse> {
+    const given = required(journey);
+    refuse(validateJourney(given).found);
+    const content = Buffer.from(JourneyDefinition.encode(given.definition!).finish()).toString('base64');
+    const write = writeOf(call, requestId, 'create', given.name, given.description, content);
+    return { journey: await this.#store.create(given, write, this.#now()) };
+  }
+
+  async getJourney({ id }: GetJourneyRequest): Promise<GetJourneyResponse> {
+    return { journey: await this.#store.get(id) };
+  }
+
+  async listJourneys({ pageSize, pageToken }: ListJourneysRequest): Promise<ListJourneysResponse> {
+    return this.#store.list(Math.min(pageSize, MAX_PAGE_SIZE), pageToken);
+  }
+
+  async updateJourney(request: UpdateJourneyRequest, call: Call): Promise<UpdateJourneyResponse> {
+    const change = required(request.journey);
+    const paths = pathsOf(request.updateMask);
+    const asked = UpdateJourneyRequest.encode({ ...request, requestId: '' }).finish();
+    const write = writeOf(call, request.requestId, 'update', Buffer.from(asked).toString('base64'));
+    const now = this.#now();
+    const journey = await this.#store.change(change.id, change.revision, write, (stored) => {
+      return changeJourney(stored, change, paths, now);
+    });
+    return { journey };
+  }
+
+  async deleteJourney(request: DeleteJourneyRequest, call: Call): Promise<DeleteJourneyResponse> {
+    await this.#store.delete(request.id, request.revision, writeOf(call, request.requestId, 'delete'));
+    return {};
+  }
+
+  async listJourneyVersions({ id }: ListJourneyVersionsRequest): Promise<ListJourneyVersionsResponse> {
+    return { versions: await this.#store.versions(id) };
+  }
+
+  startJourney(request: MoveRequest, call: Call) {
+    return this.#move('start', request, call);
+  }
+
+  pauseJourney(request: MoveRequest, call: Call) {
+    return this.#move('pause', request, call);
+  }
+
+  resumeJourney(request: MoveRequest, call: Call) {
+    return this.#move('resume', request, call);
+  }
+
+  stopJourney(request: MoveRequest, call: Call) {
+    return this.#move('stop', request, call);
+  }
+
+  validateJourney({ form }: ValidateJourneyRequest): ValidateJourneyResponse {
+    if (form?.$case === 'journey') return { violations: validateJourney(form.value).found, journey: form.value };
+    if (form?.$case !== 'text') throw invalidArgument([{ field: 'form', description: 'give a journey or text' }]);
+    const { journey, violations } = readJourney(form.value);
+    if (journey !== undefined) validateJourney(journey, '', violations);
+    return { violations: violations.found, journey };
+  }
+
+  async listEnrolments({ customerId, journeyId }: ListEnrolmentsRequest): Promise<ListEnrolmentsResponse> {
+    const known = customerId !== '' && customerId.length <= 200;
+    refuse(known ? [] : [{ field: 'customer_id', description: 'must be 1 to 200 characters' }]);
+    const found = await this.#states.get(customerId);
+    if (found === undefined) return { customerId, enrolments: [], past: [], assignments: [] };
+    const { enrolments, past, assignments } = found.state;
+    const ofJourney = <T extends { journeyId: string }>(entries: T[]) =>
+      journeyId === '' ? entries : entries.filter((entry) => entry.journeyId === journeyId);
+    return {
+      customerId: found.customerId,
+      enrolments: ofJourney(enrolments),
+      past: ofJourney(past),
+      assignments,
+    };
+  }
+
+  async #move(move: Move, { id, requestId }: MoveRequest, call: Call): Promise<{ journey: Journey }> {
+    const now = this.#now();
+    const journey = await this.#store.change(id, 0, writeOf(call, requestId, move), (stored) => {
+      const moved = moveJourney(stored, move, now);
+      if (typeof moved === 'string') throw failedPrecondition(`journey "${id}": ${moved}`);
+      return moved;
+    });
+    return { journey };
+  }
+}
+
+function required(journey: Journey | undefined): Journey {
+  if (journey === undefined) throw invalidArgument([{ field: 'journey', description: 'is missing' }]);
+  return journey;
+}
+
+function refuse(violations: readonly { field: string; description: string }[]): void {
+  if (violations.length > 0) throw invalidArgument(violations);
+}
+
+function pathsOf(mask: readonly string[] | undefined): readonly UpdatePath[] {
+  if (mask === undefined || mask.length === 0) return UPDATE_PATHS;
+  const unknown = mask.find((path) => !UPDATE_PATHS.includes(path as UpdatePath));
+  if (unknown === undefined) return mask as UpdatePath[];
+  const description = `"${unknown.slice(0, 60)}" is none of ${UPDATE_PATHS.join(', ')}`;
+  throw invalidArgument([{ field: 'update_mask', description }]);
+}
+
+function writeOf(call: Call, requestId: string, ...asked: string[]): Write {
+  if (!/^[\x21-\x7e]{0,64}$/.test(requestId)) {
+    const description = 'must be at most 64 printable characters without spaces';
+    throw invalidArgument([{ field: 'request_id', description }]);
+  }
+  return { requestId, fingerprint: stableId(...asked), author: call.principal.name };
+}

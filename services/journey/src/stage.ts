@@ -1,0 +1,40 @@
+import type { NatsConnection } from '@nats-io/transport-node';
+import { Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
+import type { Redis } from 'ioredis';
+import type { Registry } from 'prom-client';
+import type { Readiness } from '#lib/boot/readiness.ts';
+import { CONFIG, LOGGER, NATS, READINESS, REDIS, REGISTRY } from '#lib/boot/tokens.ts';
+import type { ServiceConfig } from '#lib/config/config.ts';
+import { watchDefinitions } from '#lib/definitions/watch.ts';
+import { type RunningStage, startStage } from '#lib/stream/stage.ts';
+import type { Logger } from '#lib/telemetry/logger.ts';
+import { DEFINITION_KIND } from './core/compile.ts';
+import { journeyStage } from './processor.ts';
+
+/** Runs the processor on this replica's share of the partitions, from start to shutdown. */
+@Injectable()
+export class Stage implements OnModuleInit, OnApplicationShutdown {
+  #running: RunningStage | undefined;
+
+  constructor(
+    @Inject(NATS) private readonly nats: NatsConnection,
+    @Inject(REDIS) private readonly redis: Redis,
+    @Inject(CONFIG) private readonly config: ServiceConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(REGISTRY) private readonly registry: Registry,
+    @Inject(READINESS) private readonly readiness: Readiness,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    const { nats, redis, logger, registry } = this;
+    const { partitions, clock, replicaId, shopTimeZone, streamReplicas } = this.config;
+    const definitions = watchDefinitions(nats, [DEFINITION_KIND], { replicas: streamReplicas });
+    const options = { nats, redis, logger, registry, partitions, clock, replicaId, definitions };
+    this.#running = await startStage(journeyStage(shopTimeZone), options);
+    this.readiness.add('stage', () => this.#running?.ready() ?? false);
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.#running?.stop();
+  }
+}

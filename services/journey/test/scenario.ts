@@ -1,0 +1,162 @@
+import { StoredJourney } from '#gen/recur/journey/v1/journey.ts';
+import { ClassChange, Exposure, SegmentChange, SendRequest, Step, StepAction } from '#gen/recur/log/v1/changes.ts';
+import { Event, EventType } from '#gen/recur/log/v1/event.ts';
+import { RecordKind } from '#gen/recur/log/v1/frame.ts';
+import { type HarnessOutput, ProcessorHarness } from '#lib/stream/testing.ts';
+import { DEFINITION_KIND } from '../src/core/compile.ts';
+import { parseDuration } from '../src/core/definition/duration.ts';
+import { readJourney } from '../src/core/definition/read.ts';
+import { validateJourney } from '../src/core/definition/validate.ts';
+import { changeJourney, type Move, moveJourney, newJourney } from '../src/core/definition/versions.ts';
+import { journeyStage } from '../src/processor.ts';
+
+/** Monday, 08:00 in the shop. */
+export const T0 = Date.UTC(2026, 2, 2);
+export const ZONE = 'Asia/Shanghai';
+
+/** One thing that happens, `at` a duration after T0 ("P3D"; "" is T0). */
+export type Happening = { at?: string; who?: string } & (
+  | { event: string; props?: object; amount?: number; type?: EventType; age?: string }
+  | { enters: string }
+  | { leaves: string }
+  | { class: [dimension: string, from: string, to: string] }
+  | { mergedInto: string }
+  | { move: Move; journey?: string }
+  | { edit: string }
+  | { delete: string }
+  | { wait: true }
+);
+
+/** A shop with journeys in memory: happenings in, lines about what the stage did out. */
+export class World {
+  readonly harness = new ProcessorHarness(journeyStage(ZONE));
+  readonly sends: { customerId: string; request: SendRequest }[] = [];
+  readonly exposures: { customerId: string; exposure: Exposure }[] = [];
+  readonly steps: { customerId: string; step: Step }[] = [];
+  readonly #stored = new Map<string, StoredJourney>();
+  #revision = 0;
+  #now = T0;
+
+  /** Stores and starts a journey given in the file form. */
+  add(text: string): this {
+    const journey = read(text);
+    this.#stored.set(journey.id, newJourney(journey, T0));
+    this.#move(journey.id, 'start');
+    return this;
+  }
+
+  play(happenings: readonly Happening[]): string[] {
+    return happenings.flatMap((happening) => this.happen(happening));
+  }
+
+  happen(happening: Happening): string[] {
+    this.#now = Math.max(this.#now, happening.at ? T0 + ms(happening.at) : this.#now);
+    const due = this.#tell(this.harness.advance(this.#now));
+    return [...due, ...this.#tell(this.#put(happening, happening.who ?? 'c1'))];
+  }
+
+  #put(happening: Happening, who: string): HarnessOutput[] {
+    const input = (kind: RecordKind, body: Uint8Array) => this.harness.input(who, kind, body, this.#now);
+    const { RECORD_KIND_EVENT, RECORD_KIND_SEGMENT, RECORD_KIND_CLASS } = RecordKind;
+    if ('event' in happening) return input(RECORD_KIND_EVENT, encodeEvent(happening, this.#now));
+    if ('enters' in happening || 'leaves' in happening) {
+      const segmentId = 'enters' in happening ? happening.enters : happening.leaves;
+      const change = { segmentId, revision: 1, entered: 'enters' in happening };
+      return input(RECORD_KIND_SEGMENT, SegmentChange.encode(change).finish());
+    }
+    if ('class' in happening) {
+      const [dimension, from, to] = happening.class;
+      return input(RECORD_KIND_CLASS, ClassChange.encode({ dimension, from, to, reason: '' }).finish());
+    }
+    if ('mergedInto' in happening) return this.harness.merge(who, happening.mergedInto, this.#now);
+    if ('move' in happening) return this.#move(happening.journey ?? this.#only(), happening.move);
+    if ('edit' in happening) return this.#edit(happening.edit);
+    if ('delete' in happening) return this.#define(happening.delete, undefined);
+    return [];
+  }
+
+  #only(): string {
+    return [...this.#stored.keys()][0]!;
+  }
+
+  #move(id: string, move: Move): HarnessOutput[] {
+    const moved = moveJourney(this.#stored.get(id)!, move, this.#now);
+    if (typeof moved === 'string') throw new Error(moved);
+    return this.#define(id, moved);
+  }
+
+  #edit(text: string): HarnessOutput[] {
+    const journey = read(text);
+    const { id } = journey;
+    return this.#define(id, changeJourney(this.#stored.get(id)!, journey, ['definition'], this.#now));
+  }
+
+  #define(id: string, stored: StoredJourney | undefined): HarnessOutput[] {
+    if (stored) this.#stored.set(id, stored);
+    const body = stored ? StoredJourney.encode(stored).finish() : new Uint8Array();
+    this.#revision++;
+    const definition = { kind: DEFINITION_KIND, id, revision: this.#revision, deleted: !stored, body };
+    return this.harness.define(definition, this.#now);
+  }
+
+  #tell(outputs: readonly HarnessOutput[]): string[] {
+    return outputs.map(({ customerId, kind, body }) => {
+      if (kind === RecordKind.RECORD_KIND_SEND) {
+        const request = SendRequest.decode(body);
+        this.sends.push({ customerId, request });
+        return `${customerId} SEND ${request.nodeId} ${request.templateId}`;
+      }
+      if (kind === RecordKind.RECORD_KIND_EXPOSURE) {
+        const exposure = Exposure.decode(body);
+        this.exposures.push({ customerId, exposure });
+        const { experimentId, variant, holdOut } = exposure;
+        return `${customerId} EXPOSURE ${experimentId}=${variant}${holdOut ? ' held out' : ''}`;
+      }
+      const step = Step.decode(body);
+      this.steps.push({ customerId, step });
+      return `${customerId} ${describe(step)}`;
+    });
+  }
+}
+
+function describe({ action, nodeId, branch, reason }: Step): string {
+  const name = Object.entries(StepAction).find(([, value]) => value === action)?.[0] ?? '';
+  const node = action === StepAction.STEP_ACTION_REACHED ? ` ${nodeId}` : '';
+  return `${name.replace('STEP_ACTION_', '')}${node}${branch && ` >${branch}`}${reason && ` (${reason})`}`;
+}
+
+function read(text: string) {
+  const { journey, violations } = readJourney(text);
+  if (journey) validateJourney(journey, '', violations);
+  if (!journey || violations.found.length > 0) throw new Error(JSON.stringify(violations.found, undefined, 1));
+  return journey;
+}
+
+function ms(duration: string): number {
+  const parsed = parseDuration(duration);
+  if (typeof parsed === 'string') throw new Error(parsed);
+  return parsed;
+}
+
+export interface SampleEvent {
+  event: string;
+  props?: object;
+  amount?: number;
+  type?: EventType;
+  age?: string;
+}
+
+export function encodeEvent({ event, props, amount, type, age }: SampleEvent, now: number): Uint8Array {
+  return Event.encode(
+    Event.fromPartial({
+      messageId: 'm',
+      type: type ?? EventType.EVENT_TYPE_TRACK,
+      name: event,
+      timeMs: now - (age ? ms(age) : 0),
+      receivedAtMs: now,
+      source: 'web',
+      commerce: amount === undefined ? undefined : { orderId: 'o1', amountMicros: amount * 1e6, currency: 'CNY' },
+      propertiesJson: Buffer.from(JSON.stringify(props ?? {})),
+    }),
+  ).finish();
+}
