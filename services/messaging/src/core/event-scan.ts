@@ -1,0 +1,69 @@
+import { EventType } from '#gen/recur/log/v1/event.ts';
+
+/** What an event can mean to messaging. Everything else costs a look at two fields. */
+export type EventInterest =
+  | 'identify'
+  | 'consent_given'
+  | 'consent_withdrawn'
+  | 'unsubscribed'
+  | 'bounced'
+  | 'complained';
+
+const TRACKED: ReadonlyMap<string, EventInterest> = new Map([
+  ['Consent Given', 'consent_given'],
+  ['Consent Withdrawn', 'consent_withdrawn'],
+  ['Unsubscribed', 'unsubscribed'],
+  ['Email Bounced', 'bounced'],
+  ['Email Complained', 'complained'],
+  // The Segment e-mail specification's name for it.
+  ['Email Marked as Spam', 'complained'],
+]);
+
+const LONGEST = Math.max(...[...TRACKED.keys()].map((name) => name.length));
+/** First and last letter tell most names apart without making a string of them. */
+const ENDS = new Set([...TRACKED.keys()].map((name) => ends(name.charCodeAt(0), name.charCodeAt(name.length - 1))));
+
+function ends(first: number, last: number): number {
+  return (first << 8) | last;
+}
+
+/**
+ * Reads `type` and `name` of an encoded recur.log.v1.Event by its tags, without decoding the rest. Most events are page
+ * views and product views and end here.
+ */
+export function interestOf(body: Uint8Array): EventInterest | undefined {
+  let type = 0;
+  let nameAt = -1;
+  let nameLength = 0;
+  let pos = 0;
+  while (pos < body.length) {
+    const tag = body[pos++] ?? 0;
+    // Fields above 15 need two bytes; Event has none, so whatever it is belongs to a newer version.
+    if (tag > 0x7f) return undefined;
+    const wire = tag & 7;
+    let value = 0;
+    let scale = 1;
+    if (wire !== 0 && wire !== 2) return undefined;
+    for (;;) {
+      const byte = body[pos++];
+      if (byte === undefined) return undefined;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) break;
+      scale *= 128;
+    }
+    if (tag === 0x10) {
+      type = value;
+      if (type === EventType.EVENT_TYPE_IDENTIFY) return 'identify';
+      if (type !== EventType.EVENT_TYPE_TRACK) return undefined;
+      if (nameAt >= 0) break;
+    } else if (tag === 0x1a) {
+      nameAt = pos;
+      nameLength = value;
+      if (type !== 0) break;
+    }
+    if (wire === 2) pos += value;
+  }
+  if (type !== EventType.EVENT_TYPE_TRACK || nameAt < 0 || nameLength > LONGEST || nameLength === 0) return undefined;
+  if (!ENDS.has(ends(body[nameAt] ?? 0, body[nameAt + nameLength - 1] ?? 0))) return undefined;
+  return TRACKED.get(Buffer.from(body.buffer, body.byteOffset + nameAt, nameLength).toString('latin1'));
+}

@@ -1,0 +1,50 @@
+import {
+  type Address,
+  type CustomerState,
+  type Preference,
+  CustomerState as State,
+  type StoredTrait,
+} from '#gen/recur/messaging/v1/state.ts';
+import { enterSuppression, stricter } from './consent.ts';
+import { union } from './frequency-cap.ts';
+import { bounded, keysOf } from './ledger.ts';
+
+export function emptyState(): CustomerState {
+  return State.fromPartial({});
+}
+
+/**
+ * One person after a merge: of two values the later set, of two wishes the stricter, of two counts the sum. Whatever was
+ * under way for either goes on.
+ */
+export function merge(into: CustomerState | undefined, from: CustomerState, now: number): CustomerState {
+  if (!into) return from;
+  const suppressions = [...into.suppressions];
+  for (const s of from.suppressions) enterSuppression(suppressions, s);
+  return {
+    email: later<Address>(into.email, from.email),
+    traits: traitsOf(into.traits, from.traits),
+    locale: later<Preference>(into.locale, from.locale),
+    timeZone: later<Preference>(into.timeZone, from.timeZone),
+    consents: stricter(into.consents, from.consents),
+    suppressions,
+    marketingSends: union(into.marketingSends, from.marketingSends, now),
+    deferred: [...into.deferred, ...from.deferred],
+    messages: bounded([...into.messages, ...from.messages].sort((a, b) => a.decidedAtMs - b.decidedAtMs)),
+    decidedKeys: keysOf(into.decidedKeys, from.decidedKeys),
+  };
+}
+
+function later<T extends { timeMs: number }>(a: T | undefined, b: T | undefined): T | undefined {
+  if (!a || !b) return a ?? b;
+  return b.timeMs > a.timeMs ? b : a;
+}
+
+function traitsOf(a: Record<string, StoredTrait>, b: Record<string, StoredTrait>): Record<string, StoredTrait> {
+  const all = { ...a };
+  for (const [name, trait] of Object.entries(b)) {
+    const kept = later(all[name], trait);
+    if (kept) all[name] = kept;
+  }
+  return Object.fromEntries(Object.entries(all).slice(0, 48));
+}

@@ -1,0 +1,24 @@
+import type { SendWork } from '#gen/recur/messaging/v1/state.ts';
+import type { PartitionHandle } from '#lib/stream/processor.ts';
+
+/** One send under way in this process. */
+export interface Job {
+  readonly key: string;
+  readonly customerId: string;
+  readonly work: SendWork;
+  /** May change: the partition was given up and taken again by this same process. */
+  handle: PartitionHandle;
+  /** Calls made. */
+  attempts: number;
+  /** Times the provider was asked whether it has the message, in a row without an answer. */
+  lookups: number;
+}
+
+/** Seconds before each further attempt: eleven attempts over about ten minutes. */
+const BACK_OFF_S = [1, 2, 4, 8, 16, 32, 60, 120, 180, 180];
+
+/** Undefined when there have been enough. `luck` is 0–1 and spreads those that failed together over ±20 %. */
+export function backOffMs(attempts: number, luck: number): number | undefined {
+  const seconds = BACK_OFF_S[attempts - 1];
+  return seconds === undefined ? undefined : seconds * 1000 * (0.8 + 0.4 * luck);
+}

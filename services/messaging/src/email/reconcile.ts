@@ -1,0 +1,117 @@
+import type { Logger } from 'pino';
+import { DeliveryStatus } from '#gen/recur/log/v1/changes.ts';
+import type { PartitionHandle } from '#lib/stream/processor.ts';
+import { type BegunMarks, MARKS_RELIABLE_MS } from '../store/begun-marks.ts';
+import type { Composer } from './compose.ts';
+import { backOffMs, type Job } from './job.ts';
+import type { SentLookup } from './lookup.ts';
+import type { Waits } from './waits.ts';
+
+export interface ReconcilerParts {
+  readonly composer: Pick<Composer, 'messageId'>;
+  readonly marks: Pick<BegunMarks, 'find'>;
+  /** Where to ask whether a message arrived; without it a lost answer stays unknown. */
+  readonly lookup?: Pick<SentLookup, 'has'> | undefined;
+  readonly logger: Logger;
+  /** Wall clock, milliseconds since 1970. */
+  readonly now: () => number;
+  /** Whether the cluster lives on wall time. */
+  readonly live: boolean;
+  /** How long a mailbox may take to show what it accepted; 1.5 s when left out. */
+  readonly settleMs?: number;
+}
+
+/** What becomes of a job once it is known. */
+export interface Verdicts {
+  /** The provider certainly does not have it, and was not called by us yet. */
+  send(job: Job): void;
+  /** The provider certainly does not have it: another attempt, if there is one left. */
+  again(job: Job, reason: string): void;
+  settle(job: Job, status: DeliveryStatus, reason: string, providerId?: string): void;
+  forget(job: Job): void;
+}
+
+/**
+ * Finds out about sends whose answer nobody has: the connection broke after the message was handed over, or the process
+ * died. Nothing is repeated before it is known that the provider does not have it.
+ */
+export class Reconciler {
+  private readonly parts: ReconcilerParts;
+  private readonly verdicts: Verdicts;
+  private readonly waits: Waits;
+
+  constructor(parts: ReconcilerParts, verdicts: Verdicts, waits: Waits) {
+    this.parts = parts;
+    this.verdicts = verdicts;
+    this.waits = waits;
+  }
+
+  /** Work of an earlier owner, who may have begun it. */
+  async recover(jobs: readonly Job[], handle: PartitionHandle): Promise<void> {
+    if (this.parts.lookup) {
+      for (const job of jobs) this.ask(job);
+      return;
+    }
+    const begun = await this.marked(jobs, handle);
+    for (const job of jobs) {
+      const old = this.parts.live && this.parts.now() - job.work.decidedAtMs >= MARKS_RELIABLE_MS;
+      if (!begun) this.verdicts.forget(job);
+      else if (begun.has(job.key) || old) this.unknown(job, 'recovered: the answer is not known');
+      else this.verdicts.send(job);
+    }
+  }
+
+  /** The provider was given the message and did not answer. */
+  lost(job: Job, reason: string): void {
+    if (this.parts.lookup) this.ask(job);
+    else this.unknown(job, reason);
+  }
+
+  private async marked(jobs: readonly Job[], handle: PartitionHandle): Promise<Set<string> | undefined> {
+    const keys = jobs.map((job) => job.key);
+    while (handle.owned && !this.waits.stopped) {
+      try {
+        return await this.parts.marks.find(handle.partition, keys);
+      } catch (error) {
+        this.parts.logger.warn({ err: error, partition: handle.partition }, 'marks cannot be read');
+        await this.waits.pause(500);
+      }
+    }
+    return undefined;
+  }
+
+  /** Once the provider had time to show what it took. */
+  private ask(job: Job): void {
+    this.waits.later(this.parts.settleMs ?? 1500, () => void this.lookUp(job));
+  }
+
+  private async lookUp(job: Job): Promise<void> {
+    if (!job.handle.owned) return this.verdicts.forget(job);
+    const messageId = this.parts.composer.messageId(job.key);
+    const found = await this.found(job.key, messageId);
+    if (found === undefined) {
+      const wait = backOffMs(++job.lookups, Math.random());
+      if (wait === undefined) this.unknown(job, 'the lookup does not answer');
+      else this.waits.later(wait, () => void this.lookUp(job));
+      return;
+    }
+    job.lookups = 0;
+    if (found) this.verdicts.settle(job, DeliveryStatus.DELIVERY_STATUS_SENT, 'found by its Message-ID', messageId);
+    else if (job.attempts === 0) this.verdicts.send(job);
+    else this.verdicts.again(job, 'the answer was lost');
+  }
+
+  /** Undefined when there is no answer. */
+  private async found(key: string, messageId: string): Promise<boolean | undefined> {
+    try {
+      return await this.parts.lookup?.has(messageId);
+    } catch (error) {
+      this.parts.logger.warn({ err: error, key }, 'the lookup does not answer');
+      return undefined;
+    }
+  }
+
+  private unknown(job: Job, reason: string): void {
+    this.verdicts.settle(job, DeliveryStatus.DELIVERY_STATUS_UNKNOWN, reason);
+  }
+}

@@ -1,0 +1,127 @@
+import type { Readable } from 'node:stream';
+import { createTransport } from 'nodemailer';
+import type { Mail } from './message.ts';
+
+/**
+ * What a call came to. The difference that matters is between `later` (the server said no, or was never given the
+ * message: trying again cannot send it twice) and `lost` (it was given the message and did not answer: it may have it).
+ */
+export type CallResult =
+  | { readonly kind: 'accepted'; readonly providerId: string }
+  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'later'; readonly reason: string; readonly reached: boolean }
+  | { readonly kind: 'lost'; readonly reason: string };
+
+export interface SmtpOptions {
+  /** smtp:// or smtps://, with user and password where the server wants them. */
+  readonly url: string;
+  readonly connections: number;
+  /** Longest a whole call may take. */
+  readonly callMs?: number;
+}
+
+/** What nodemailer puts on its errors. */
+interface SmtpError extends Error {
+  code?: string;
+  responseCode?: number;
+  response?: string;
+}
+
+/** A pool of persistent connections to one server. */
+export class SmtpTransport {
+  private readonly pool: ReturnType<typeof createPool>;
+  private readonly callMs: number;
+
+  constructor(options: SmtpOptions) {
+    this.pool = createPool(options);
+    this.callMs = options.callMs ?? 60_000;
+    this.pool.use('stream', (mail, done) => {
+      watchStream(mail as unknown as WatchedMail);
+      done();
+    });
+  }
+
+  /** Never rejects. */
+  async send(mail: Mail): Promise<CallResult> {
+    const call: StreamWatch = { streams: [] };
+    // Not AbortSignal.timeout: that one lives on, and makes an error for nobody, long after the call is over.
+    const aborter = new AbortController();
+    const timer = setTimeout(() => aborter.abort(), this.callMs);
+    const { from, to, subject, text, html, headers } = mail;
+    const body = { ...(text !== '' && { text }), ...(html !== '' && { html }) };
+    try {
+      const info = await this.pool.sendMail({
+        ...{ from: { ...from }, to: { name: '', address: to }, subject, ...body, headers: { ...headers } },
+        messageId: `<${mail.messageId}>`,
+        signal: aborter.signal,
+        // A template must not pull files or pages into a mail.
+        ...{ disableFileAccess: true, disableUrlAccess: true },
+        ...{ [WATCH]: call },
+      } as Parameters<typeof this.pool.sendMail>[0]);
+      return { kind: 'accepted', providerId: providerIdOf(info.response) || mail.messageId };
+    } catch (error) {
+      return classify(
+        error as SmtpError,
+        call.streams.some((stream) => stream.readableDidRead),
+      );
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  close(): void {
+    this.pool.close();
+  }
+}
+
+function createPool({ url, connections }: SmtpOptions) {
+  return createTransport({
+    ...{ url, pool: true as const, maxConnections: connections, maxMessages: Number.POSITIVE_INFINITY },
+    // A message whose connection closed comes back here, where it is known whether it may be repeated.
+    maxRequeues: 0,
+    ...{ connectionTimeout: 10_000, greetingTimeout: 10_000, socketTimeout: 30_000 },
+  });
+}
+
+// nodemailer hands options it does not know through to plugins.
+const WATCH = 'recurWatch';
+
+interface StreamWatch {
+  readonly streams: Readable[];
+}
+
+interface WatchedMail {
+  readonly data: { readonly [WATCH]?: StreamWatch };
+  readonly message: { createReadStream(): Readable };
+}
+
+/** Keeps the streams the message is read from: as long as none was read, not a byte of it has left. */
+function watchStream({ data, message }: WatchedMail): void {
+  const watch = data[WATCH];
+  if (!watch) return;
+  const create = message.createReadStream.bind(message);
+  message.createReadStream = () => {
+    const stream = create();
+    watch.streams.push(stream);
+    return stream;
+  };
+}
+
+/** Reasons carry codes only: servers like to quote the address in their text. */
+function classify(error: SmtpError, dataBegan: boolean): CallResult {
+  const { responseCode = 0, response = '', code = 'ERROR' } = error;
+  if (code === 'EAUTH') return { kind: 'later', reason: `smtp_auth ${responseCode}`, reached: false };
+  if (responseCode >= 400) {
+    const enhanced = /^\d{3}[ -](\d\.\d{1,3}\.\d{1,3})\b/.exec(response)?.[1];
+    const reason = `smtp ${responseCode}${enhanced ? ` ${enhanced}` : ''}`;
+    const forGood = responseCode >= 500 && responseCode !== 503;
+    return forGood ? { kind: 'refused', reason } : { kind: 'later', reason, reached: true };
+  }
+  const reason = `connection ${code}`;
+  return dataBegan ? { kind: 'lost', reason } : { kind: 'later', reason, reached: false };
+}
+
+/** "250 2.0.0 Ok: queued as 4XyZ" → "4XyZ". */
+function providerIdOf(response: string | undefined): string {
+  return /\b(?:queued|stored) as ([\w.-]{1,128})/i.exec(response ?? '')?.[1] ?? '';
+}

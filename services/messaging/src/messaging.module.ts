@@ -1,0 +1,102 @@
+import type { NatsConnection } from '@nats-io/transport-node';
+import type { DynamicModule } from '@nestjs/common';
+import type { Redis } from 'ioredis';
+import type { Registry } from 'prom-client';
+import { MessagingServiceService } from '#gen/recur/messaging/v1/messaging_service.ts';
+import { MessagingSettings, Template } from '#gen/recur/messaging/v1/template.ts';
+import { CONFIG, LOGGER, NATS, READINESS, REDIS, REGISTRY, RPC_SERVICES } from '#lib/boot/tokens.ts';
+import { DefinitionStore } from '#lib/definitions/store.ts';
+import { rpcService } from '#lib/rpc/service.ts';
+import { Sealer } from '#lib/seal/sealer.ts';
+import { StateReader } from '#lib/stream/state-reader.ts';
+import type { Logger } from '#lib/telemetry/logger.ts';
+import type { MessagingConfig } from './config.ts';
+import { SETTINGS_KIND, TEMPLATE_KIND } from './core/definitions.ts';
+import { settingsViolations } from './core/settings.ts';
+import { Composer } from './email/compose.ts';
+import { SentLookup } from './email/lookup.ts';
+import { OutboxMetrics } from './email/metrics.ts';
+import { Outbox } from './email/outbox.ts';
+import { SmtpTransport } from './email/smtp.ts';
+import { templateViolations } from './render/validate.ts';
+import { MessagingRpc } from './rpc/messaging-rpc.ts';
+import { Templates } from './rpc/templates.ts';
+import { STAGE, stateCodec } from './stage.ts';
+import { StageRunner } from './stage-runner.ts';
+import { BegunMarks } from './store/begun-marks.ts';
+import { TemplateLibrary } from './store/template-library.ts';
+
+/** The parts of messaging, and what each is made of. */
+export const messagingModule = (_config: MessagingConfig): DynamicModule => ({
+  module: class Messaging {},
+  providers: [
+    TemplateLibrary,
+    {
+      provide: SmtpTransport,
+      inject: [CONFIG],
+      useFactory: (c: MessagingConfig) => new SmtpTransport({ url: c.smtpUrl, connections: c.smtpConnections }),
+    },
+    {
+      provide: Composer,
+      inject: [CONFIG, TemplateLibrary],
+      useFactory: ({ sealingKeys, sender }: MessagingConfig, templates: TemplateLibrary) => {
+        const sealer = new Sealer(sealingKeys);
+        return new Composer({ open: (sealed) => sealer.open(sealed).toString('utf8'), sender, templates });
+      },
+    },
+    {
+      provide: Outbox,
+      inject: [CONFIG, REDIS, LOGGER, REGISTRY, Composer, SmtpTransport],
+      useFactory: (
+        c: MessagingConfig,
+        redis: Redis,
+        logger: Logger,
+        registry: Registry,
+        composer: Composer,
+        transport: SmtpTransport,
+      ) =>
+        new Outbox({
+          ...{ composer, transport, logger, connections: c.smtpConnections, live: c.clock === 'live', now: Date.now },
+          marks: new BegunMarks(redis, Date.now),
+          lookup: c.smtpLookupUrl === undefined ? undefined : new SentLookup(c.smtpLookupUrl),
+          metrics: new OutboxMetrics(registry),
+        }),
+    },
+    {
+      provide: StageRunner,
+      inject: [NATS, REDIS, CONFIG, LOGGER, REGISTRY, READINESS, TemplateLibrary, Outbox, SmtpTransport],
+      useFactory: (...parts: ConstructorParameters<typeof StageRunner>) => new StageRunner(...parts),
+    },
+    {
+      provide: RPC_SERVICES,
+      inject: [NATS, REDIS, CONFIG, TemplateLibrary, Composer, SmtpTransport],
+      useFactory: async (
+        nats: NatsConnection,
+        redis: Redis,
+        c: MessagingConfig,
+        library: TemplateLibrary,
+        composer: Composer,
+        transport: SmtpTransport,
+      ) => {
+        const { store, settings } = await openStores(nats, c);
+        const templates = new Templates({ store, composer, transport, settings: () => library.settings });
+        const states = new StateReader(STAGE, stateCodec, redis, c.partitions);
+        return [rpcService(MessagingServiceService, new MessagingRpc({ templates, settings, states }))];
+      },
+    },
+  ],
+});
+
+async function openStores(nats: NatsConnection, { streamReplicas: replicas }: MessagingConfig) {
+  const [store, settings] = await Promise.all([
+    DefinitionStore.open({ nats, kind: TEMPLATE_KIND, message: Template, replicas, validate: templateViolations }),
+    DefinitionStore.open({
+      nats,
+      kind: SETTINGS_KIND,
+      message: MessagingSettings,
+      replicas,
+      validate: settingsViolations,
+    }),
+  ]);
+  return { store, settings };
+}

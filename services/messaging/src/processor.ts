@@ -1,0 +1,213 @@
+import { Decision, DecisionOutcome, Delivery, DeliveryStatus, SendRequest } from '#gen/recur/log/v1/changes.ts';
+import { Event } from '#gen/recur/log/v1/event.ts';
+import { RecordKind } from '#gen/recur/log/v1/frame.ts';
+import { type CustomerState, MessageStatus, SendWork } from '#gen/recur/messaging/v1/state.ts';
+import type { Context, Effects, Input, Processor } from '#lib/stream/processor.ts';
+import { applyIdentify } from './core/contact.ts';
+import { decide, isMarketing, type Verdict, zoneOf } from './core/decide.ts';
+import type { Definitions, TemplateInForce } from './core/definitions.ts';
+import { interestOf } from './core/event-scan.ts';
+import { pruned } from './core/frequency-cap.ts';
+import { entryOf, isKnown, keyHash, MAX_UNDER_WAY, note, remember, underWay } from './core/ledger.ts';
+import { emptyState, merge } from './core/merge.ts';
+import { nextQuiet } from './core/quiet-hours.ts';
+import { applyWish, UnusableEventError } from './core/wishes.ts';
+
+const DEFER_TIMER = 'defer:';
+const MAX_DEFERRALS = 10;
+const MAX_KEY_LENGTH = 256;
+
+type Ctx = Context<Definitions>;
+
+/**
+ * The way of a record: an event tells how and whether to reach the customer; a request is decided, and sent, put off or
+ * dropped; an outcome closes what was sent.
+ */
+export class MessagingProcessor implements Processor<CustomerState, Definitions> {
+  private readonly shopTimeZone: string;
+
+  constructor(shopTimeZone: string) {
+    this.shopTimeZone = shopTimeZone;
+  }
+
+  process(state: CustomerState | undefined, input: Input, ctx: Ctx, out: Effects): CustomerState | undefined {
+    switch (input.kind) {
+      case RecordKind.RECORD_KIND_EVENT:
+        return this.event(state, input.body, ctx, out);
+      case RecordKind.RECORD_KIND_SEND:
+        return this.request(state, SendRequest.decode(input.body), ctx, out);
+      case RecordKind.RECORD_KIND_DELIVERY:
+        return this.outcome(state, input.body, ctx, out);
+      default:
+        return undefined;
+    }
+  }
+
+  private event(state: CustomerState | undefined, body: Uint8Array, ctx: Ctx, out: Effects): CustomerState | undefined {
+    const interest = interestOf(body);
+    if (!interest) return undefined;
+    const event = Event.decode(body);
+    const next = state ?? emptyState();
+    try {
+      const changed =
+        interest === 'identify' ? applyIdentify(next, event, ctx.definitions.traits) : applyWish(next, interest, event);
+      return changed ? next : undefined;
+    } catch (error) {
+      if (!(error instanceof UnusableEventError)) throw error;
+      out.deadLetter(error.message);
+      return undefined;
+    }
+  }
+
+  private request(
+    state: CustomerState | undefined,
+    request: SendRequest,
+    ctx: Ctx,
+    out: Effects,
+  ): CustomerState | undefined {
+    const key = request.idempotencyKey;
+    if (key === '' || key.length > MAX_KEY_LENGTH) {
+      out.deadLetter(`idempotency_key must have 1–${MAX_KEY_LENGTH} characters, has ${key.length}`);
+      return undefined;
+    }
+    const next = state ?? emptyState();
+    if (isKnown(next, key)) return undefined;
+    remember(next, key);
+    const full = next.messages.filter(underWay).length >= MAX_UNDER_WAY;
+    const verdict: Verdict = full ? { outcome: 'drop', reason: 'too_many_under_way' } : this.decide(next, request, ctx);
+    this.carryOut(next, request, verdict, 0, ctx, out);
+    return next;
+  }
+
+  onTimer(state: CustomerState, timerId: string, ctx: Ctx, out: Effects): CustomerState | undefined {
+    if (!timerId.startsWith(DEFER_TIMER)) return undefined;
+    const key = timerId.slice(DEFER_TIMER.length);
+    const at = state.deferred.findIndex((d) => d.request?.idempotencyKey === key);
+    const deferred = state.deferred[at];
+    if (!deferred?.request) return undefined;
+    state.deferred.splice(at, 1);
+    const verdict = this.decide(state, deferred.request, ctx);
+    this.carryOut(state, deferred.request, verdict, deferred.times, ctx, out);
+    return state;
+  }
+
+  private decide(state: CustomerState, request: SendRequest, ctx: Ctx): Verdict {
+    const { policy, templates } = ctx.definitions;
+    const templateKnown = templates.has(request.templateId);
+    return decide(state, request, { now: ctx.now, policy, shopTimeZone: this.shopTimeZone, templateKnown });
+  }
+
+  private carryOut(
+    state: CustomerState,
+    request: SendRequest,
+    verdict: Verdict,
+    deferrals: number,
+    ctx: Ctx,
+    out: Effects,
+  ): void {
+    const { now } = ctx;
+    if (verdict.outcome === 'defer' && deferrals < MAX_DEFERRALS) {
+      state.deferred.push({ request, untilMs: verdict.untilMs, times: deferrals + 1 });
+      out.setTimer(DEFER_TIMER + request.idempotencyKey, verdict.untilMs);
+      note(state, request, MessageStatus.MESSAGE_STATUS_DEFERRED, verdict.reason, now);
+      emitDecision(out, request, DecisionOutcome.DECISION_OUTCOME_DEFER, verdict.reason, verdict.untilMs);
+      return;
+    }
+    const template = ctx.definitions.templates.get(request.templateId);
+    if (verdict.outcome !== 'send' || !template) {
+      const reason = verdict.outcome === 'drop' ? verdict.reason : 'deferred_too_often';
+      note(state, request, MessageStatus.MESSAGE_STATUS_DROPPED, reason, now);
+      emitDecision(out, request, DecisionOutcome.DECISION_OUTCOME_DROP, reason, 0);
+      return;
+    }
+    this.send(state, request, template, ctx, out);
+  }
+
+  /** Decision, intent, and the work for the adapter, which the kit hands out once all of it is stored. */
+  private send(state: CustomerState, request: SendRequest, template: TemplateInForce, ctx: Ctx, out: Effects): void {
+    const { now, definitions } = ctx;
+    const key = request.idempotencyKey;
+    const marketing = isMarketing(request);
+    if (marketing) {
+      state.marketingSends = pruned([...state.marketingSends, { keyHash: keyHash(key), timeMs: now }], now);
+    }
+    note(state, request, MessageStatus.MESSAGE_STATUS_SENDING, 'ok', now);
+    emitDecision(out, request, DecisionOutcome.DECISION_OUTCOME_SEND, 'ok', 0);
+    out.emit(RecordKind.RECORD_KIND_DELIVERY, Delivery.encode(deliveryOf(request)).finish());
+    const traits = Object.fromEntries(Object.entries(state.traits).filter(([name]) => template.traits.has(name)));
+    const work = SendWork.fromPartial({
+      request,
+      templateRevision: template.revision,
+      addressSealed: state.email?.sealed,
+      locale: state.locale?.value || definitions.policy.defaultLocale,
+      traits,
+      decidedAtMs: now,
+      notAfterMs: marketing ? nextQuiet(now, zoneOf(state, this.shopTimeZone), definitions.policy.quiet) : 0,
+    });
+    out.setPending(key, SendWork.encode(work).finish());
+  }
+
+  /** What became of a send. Only the first outcome of an open send counts. */
+  private outcome(
+    state: CustomerState | undefined,
+    body: Uint8Array,
+    ctx: Ctx,
+    out: Effects,
+  ): CustomerState | undefined {
+    const delivery = Delivery.decode(body);
+    const entry = state && entryOf(state, delivery.idempotencyKey);
+    const status = STATUS_OF[delivery.status];
+    if (!state || !entry || entry.status !== MessageStatus.MESSAGE_STATUS_SENDING || !status) return undefined;
+    entry.status = status;
+    entry.reason = delivery.reason.slice(0, 200);
+    entry.settledAtMs = ctx.now;
+    entry.providerId = delivery.providerId;
+    if (status === MessageStatus.MESSAGE_STATUS_FAILED) {
+      const hash = keyHash(delivery.idempotencyKey);
+      // It reached nobody, so it does not count against the cap.
+      state.marketingSends = state.marketingSends.filter((send) => send.keyHash !== hash);
+    }
+    out.clearPending(delivery.idempotencyKey);
+    out.emit(RecordKind.RECORD_KIND_DELIVERY, Buffer.from(body));
+    return state;
+  }
+
+  absorb(
+    state: CustomerState | undefined,
+    from: CustomerState,
+    _fromId: string,
+    ctx: Ctx,
+    out: Effects,
+  ): CustomerState {
+    for (const { request, untilMs } of from.deferred) {
+      if (request) out.setTimer(DEFER_TIMER + request.idempotencyKey, Math.max(untilMs, ctx.now));
+    }
+    return merge(state, from, ctx.now);
+  }
+}
+
+const STATUS_OF: Partial<Record<DeliveryStatus, MessageStatus>> = {
+  [DeliveryStatus.DELIVERY_STATUS_SENT]: MessageStatus.MESSAGE_STATUS_SENT,
+  [DeliveryStatus.DELIVERY_STATUS_FAILED]: MessageStatus.MESSAGE_STATUS_FAILED,
+  [DeliveryStatus.DELIVERY_STATUS_UNKNOWN]: MessageStatus.MESSAGE_STATUS_UNKNOWN,
+};
+
+function emitDecision(
+  out: Effects,
+  request: SendRequest,
+  outcome: DecisionOutcome,
+  reason: string,
+  untilMs: number,
+): void {
+  const { idempotencyKey, journeyId, enrolmentId, nodeId, channel, purpose } = request;
+  const decision = { idempotencyKey, journeyId, enrolmentId, nodeId, channel, outcome, reason, untilMs, purpose };
+  out.emit(RecordKind.RECORD_KIND_DECISION, Decision.encode(decision).finish());
+}
+
+function deliveryOf(request: SendRequest): Delivery {
+  const { idempotencyKey, journeyId, enrolmentId, nodeId, channel, templateId, purpose, variant } = request;
+  return Delivery.fromPartial({
+    ...{ idempotencyKey, journeyId, enrolmentId, nodeId, channel, templateId, purpose, variant },
+    status: DeliveryStatus.DELIVERY_STATUS_INTENT,
+  });
+}

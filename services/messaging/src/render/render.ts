@@ -1,0 +1,121 @@
+import { Context, type Emitter, type Liquid, LiquidError, type Template as Parsed, toValueSync } from 'liquidjs';
+import type { TemplateContent } from '#gen/recur/messaging/v1/template.ts';
+import { headerProblem } from '../core/header.ts';
+import { htmlEngine, type ParsedContent, parseContent, plainEngine } from '../core/template-source.ts';
+
+/** Of one part, rendered. */
+export const MAX_OUTPUT_BYTES = 256 * 1024;
+export const MAX_RENDER_MS = 250;
+/** Characters and array items a render may create in filters, captures and ranges. */
+const MAX_MEMORY = 2_000_000;
+const MAX_SUBJECT = 250;
+
+export type Part = 'subject' | 'text' | 'html';
+
+/** Why a template could not be rendered, and where in which part. */
+export class TemplateError extends Error {
+  readonly part: Part;
+  /** From 1; 0 when it is about the part as a whole. */
+  readonly line: number;
+  readonly column: number;
+
+  constructor(part: Part, message: string, line = 0, column = 0) {
+    super(message);
+    this.name = 'TemplateError';
+    this.part = part;
+    this.line = line;
+    this.column = column;
+  }
+
+  static from(part: Part, error: unknown): TemplateError {
+    if (error instanceof TemplateError) return error;
+    if (!LiquidError.is(error)) return new TemplateError(part, error instanceof Error ? error.message : String(error));
+    const [line = 0, column = 0] = error.token.getPosition();
+    const message = (error.originalError?.message ?? error.message).split('\n', 1)[0] ?? '';
+    return new TemplateError(part, message.slice(0, 300), line, column);
+  }
+}
+
+export interface Rendered {
+  readonly subject: string;
+  readonly text: string;
+  readonly html: string;
+}
+
+/** What a template sees. */
+export interface Scope {
+  readonly customer: Readonly<Record<string, unknown>>;
+  readonly journey: Readonly<Record<string, unknown>>;
+  readonly message: {
+    readonly id: string;
+    readonly purpose: string;
+    readonly channel: string;
+    readonly locale: string;
+  };
+  readonly shop: { readonly name: string };
+}
+
+const parsed = new WeakMap<TemplateContent, ParsedContent>();
+
+/** @throws TemplateError when it does not parse, fails, takes too long, grows too large, or gives no usable subject */
+export function render(content: TemplateContent, scope: Scope): Rendered {
+  const parts = parsedOf(content);
+  const subject = renderPart('subject', plainEngine, parts.subject, scope).trim();
+  const problem = headerProblem(subject, MAX_SUBJECT);
+  if (problem) throw new TemplateError('subject', problem);
+  if (subject === '') throw new TemplateError('subject', 'must not be empty');
+  const text = renderPart('text', plainEngine, parts.text, scope);
+  return { subject, text, html: renderPart('html', htmlEngine, parts.html, scope) };
+}
+
+function parsedOf(content: TemplateContent): ParsedContent {
+  let parts = parsed.get(content);
+  if (!parts) {
+    try {
+      parts = parseContent(content);
+    } catch (error) {
+      throw TemplateError.from('html', error);
+    }
+    parsed.set(content, parts);
+  }
+  return parts;
+}
+
+/**
+ * The limits are cooperative: liquidjs looks at the clock between tags and counts what filters allocate, and the emitter
+ * counts the output. Together with the bound on a template's size no single step can be long.
+ */
+function renderPart(part: Part, engine: Liquid, template: Parsed[], scope: Scope): string {
+  if (template.length === 0) return '';
+  const emitter = new BoundedEmitter();
+  const context = new Context(
+    scope,
+    engine.options,
+    { sync: true, renderLimit: MAX_RENDER_MS, memoryLimit: MAX_MEMORY },
+    { liquid: engine },
+  );
+  try {
+    toValueSync(engine.renderer.renderTemplates(template, context, emitter));
+  } catch (error) {
+    throw TemplateError.from(part, error);
+  }
+  return emitter.buffer;
+}
+
+class BoundedEmitter implements Emitter {
+  buffer = '';
+
+  write(chunk: unknown): void {
+    this.buffer += stringOf(chunk);
+    if (this.buffer.length > MAX_OUTPUT_BYTES)
+      throw new RangeError(`output is larger than ${MAX_OUTPUT_BYTES / 1024} KiB`);
+  }
+}
+
+/** As liquidjs writes values out: nothing for nil, lists without separators. */
+function stringOf(value: unknown): string {
+  if (typeof value === 'string') return value;
+  if (value === null || value === undefined) return '';
+  if (Array.isArray(value)) return value.map(stringOf).join('');
+  return String(value);
+}

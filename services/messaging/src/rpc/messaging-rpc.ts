@@ -1,0 +1,110 @@
+import { status } from '@grpc/grpc-js';
+import type * as api from '#gen/recur/messaging/v1/messaging_service.ts';
+import type { MessagingServiceService } from '#gen/recur/messaging/v1/messaging_service.ts';
+import type { CustomerState } from '#gen/recur/messaging/v1/state.ts';
+import type { MessagingSettings } from '#gen/recur/messaging/v1/template.ts';
+import type { DefinitionStore } from '#lib/definitions/store.ts';
+import type { Call } from '#lib/rpc/call.ts';
+import { notFound, RpcError } from '#lib/rpc/errors.ts';
+import type { Handlers } from '#lib/rpc/service.ts';
+import type { StateReader } from '#lib/stream/state-reader.ts';
+import { SETTINGS_ID, withDefaults } from '../core/settings.ts';
+import { pageSizeField, refusal } from './json-field.ts';
+import type { Templates } from './templates.ts';
+
+export interface MessagingRpcParts {
+  readonly templates: Templates;
+  readonly settings: DefinitionStore<MessagingSettings>;
+  readonly states: Pick<StateReader<CustomerState>, 'get'>;
+}
+
+/** recur.messaging.v1.MessagingService. */
+export class MessagingRpc implements Handlers<typeof MessagingServiceService> {
+  private readonly parts: MessagingRpcParts;
+
+  constructor(parts: MessagingRpcParts) {
+    this.parts = parts;
+  }
+
+  createTemplate(request: api.CreateTemplateRequest, call: Call): Promise<api.CreateTemplateResponse> {
+    return this.parts.templates.create(request, call);
+  }
+
+  getTemplate(request: api.GetTemplateRequest): Promise<api.GetTemplateResponse> {
+    return this.parts.templates.get(request);
+  }
+
+  listTemplates(request: api.ListTemplatesRequest): Promise<api.ListTemplatesResponse> {
+    return this.parts.templates.list(request);
+  }
+
+  updateTemplate(request: api.UpdateTemplateRequest, call: Call): Promise<api.UpdateTemplateResponse> {
+    return this.parts.templates.update(request, call);
+  }
+
+  deleteTemplate(request: api.DeleteTemplateRequest, call: Call): Promise<api.DeleteTemplateResponse> {
+    return this.parts.templates.delete(request, call);
+  }
+
+  previewTemplate(request: api.PreviewTemplateRequest): Promise<api.PreviewTemplateResponse> {
+    return this.parts.templates.preview(request);
+  }
+
+  sendTestMessage(request: api.SendTestMessageRequest): Promise<api.SendTestMessageResponse> {
+    return this.parts.templates.sendTest(request);
+  }
+
+  async listMessages(request: api.ListMessagesRequest): Promise<api.ListMessagesResponse> {
+    const { customerId, pageToken } = request;
+    if (customerId === '' || customerId.length > 128) throw refusal('customer_id', 'must have 1–128 characters');
+    if (!/^\d{0,3}$/.test(pageToken)) throw refusal('page_token', 'must be one this method returned');
+    const pageSize = pageSizeField(request.pageSize, 20, 50);
+    const found = await this.parts.states.get(customerId);
+    if (!found) throw notFound(`customer "${customerId}"`);
+    const newestFirst = found.state.messages.toReversed();
+    const start = Number(pageToken);
+    const end = start + pageSize;
+    const nextPageToken = end < newestFirst.length ? String(end) : '';
+    return { customerId: found.customerId, messages: newestFirst.slice(start, end), nextPageToken };
+  }
+
+  async getMessagingSettings(): Promise<api.GetMessagingSettingsResponse> {
+    try {
+      const { definition, revision } = await this.parts.settings.get(SETTINGS_ID);
+      return { settings: { ...withDefaults(definition), revision } };
+    } catch (error) {
+      if (!isNotFound(error)) throw error;
+      return { settings: withDefaults({}) };
+    }
+  }
+
+  async updateMessagingSettings(
+    request: api.UpdateMessagingSettingsRequest,
+    call: Call,
+  ): Promise<api.UpdateMessagingSettingsResponse> {
+    if (!request.settings) throw refusal('settings', 'is required');
+    const wanted = { ...withDefaults(request.settings), revision: 0 };
+    const options = {
+      requestId: request.requestId,
+      author: call.principal.name,
+      expectedRevision: request.settings.revision,
+    };
+    const { definition, revision } = await this.put(wanted, options);
+    return { settings: { ...definition, revision } };
+  }
+
+  /** The first change creates the settings; whoever names a revision has seen some. */
+  private async put(wanted: MessagingSettings, options: Parameters<DefinitionStore<MessagingSettings>['update']>[2]) {
+    const { settings } = this.parts;
+    try {
+      return await settings.update(SETTINGS_ID, wanted, options);
+    } catch (error) {
+      if (!isNotFound(error) || (options?.expectedRevision ?? 0) !== 0) throw error;
+      return await settings.create(SETTINGS_ID, wanted, options);
+    }
+  }
+}
+
+function isNotFound(error: unknown): boolean {
+  return error instanceof RpcError && error.code === status.NOT_FOUND;
+}

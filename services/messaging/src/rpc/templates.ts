@@ -1,0 +1,134 @@
+import { randomUUID } from 'node:crypto';
+import type * as api from '#gen/recur/messaging/v1/messaging_service.ts';
+import type { Template } from '#gen/recur/messaging/v1/template.ts';
+import type { DefinitionStore, Stored } from '#lib/definitions/store.ts';
+import type { Call } from '#lib/rpc/call.ts';
+import { failedPrecondition, invalidArgument, unavailable } from '#lib/rpc/errors.ts';
+import { isEmailAddress } from '../core/header.ts';
+import { contentFor, isLocale } from '../core/locale.ts';
+import { ComposeError, type Composer } from '../email/compose.ts';
+import type { SmtpTransport } from '../email/smtp.ts';
+import { render, TemplateError } from '../render/render.ts';
+import { templateViolations } from '../render/validate.ts';
+import { objectField, pageSizeField, refusal } from './json-field.ts';
+
+export interface TemplatesParts {
+  readonly store: DefinitionStore<Template>;
+  readonly composer: Composer;
+  readonly transport: SmtpTransport;
+  /** Settings in force, as far as rendering needs them. */
+  readonly settings: () => { readonly defaultLocale: string; readonly shopName: string };
+}
+
+/** Templates: stored, looked at, tried out. */
+export class Templates {
+  private readonly parts: TemplatesParts;
+
+  constructor(parts: TemplatesParts) {
+    this.parts = parts;
+  }
+
+  async create({ template, requestId }: api.CreateTemplateRequest, call: Call): Promise<{ template: Template }> {
+    const given = required(template);
+    const stored = await this.parts.store.create(given.id, bare(given), { requestId, author: call.principal.name });
+    return { template: answer(stored) };
+  }
+
+  async get({ id }: api.GetTemplateRequest): Promise<{ template: Template }> {
+    return { template: answer(await this.parts.store.get(id)) };
+  }
+
+  async list({ pageSize, pageToken }: api.ListTemplatesRequest): Promise<api.ListTemplatesResponse> {
+    const { items, nextPageToken } = await this.parts.store.list(pageSizeField(pageSize, 50, 200), pageToken);
+    return { templates: items.map(answer), nextPageToken };
+  }
+
+  async update({ template, requestId }: api.UpdateTemplateRequest, call: Call): Promise<{ template: Template }> {
+    const given = required(template);
+    const options = { requestId, author: call.principal.name, expectedRevision: given.revision };
+    return { template: answer(await this.parts.store.update(given.id, bare(given), options)) };
+  }
+
+  async delete(
+    { id, revision, requestId }: api.DeleteTemplateRequest,
+    call: Call,
+  ): Promise<api.DeleteTemplateResponse> {
+    await this.parts.store.delete(id, { requestId, author: call.principal.name, expectedRevision: revision });
+    return {};
+  }
+
+  async preview(request: api.PreviewTemplateRequest): Promise<api.PreviewTemplateResponse> {
+    const { source } = request;
+    if (!source) throw refusal('source', 'template_id or template is required');
+    if (source.$case === 'template') refuse(templateViolations(source.value));
+    const template = source.$case === 'template' ? source.value : (await this.parts.store.get(source.value)).definition;
+    const wanted = this.locale(request.locale);
+    const { locale, content } = contentFor(template, wanted);
+    if (!content) throw refusal('template.content', 'is required');
+    const customer = objectField('customer_json', request.customerJson);
+    const journey = objectField('journey_json', request.journeyJson);
+    const message = { id: 'preview', purpose: 'marketing', channel: 'email', locale: wanted };
+    try {
+      const rendered = render(content, { customer, journey, message, shop: { name: this.parts.settings().shopName } });
+      return { ...rendered, locale };
+    } catch (error) {
+      if (!(error instanceof TemplateError)) throw error;
+      throw refusal(`template.content.${error.part}`, `line ${error.line}, column ${error.column}: ${error.message}`);
+    }
+  }
+
+  async sendTest(request: api.SendTestMessageRequest): Promise<api.SendTestMessageResponse> {
+    const { to } = request;
+    if (!isEmailAddress(to)) throw refusal('to', 'must be one e-mail address, at most 254 characters');
+    const customer = { email: to, ...objectField('customer_json', request.customerJson) };
+    const journey = objectField('journey_json', request.journeyJson);
+    const locale = this.locale(request.locale);
+    const { definition } = await this.parts.store.get(request.templateId);
+    const idempotencyKey = `test:${randomUUID()}`;
+    const mail = this.compose(definition, { idempotencyKey, purpose: 'test', locale, to, customer, journey });
+    const result = await this.parts.transport.send(mail);
+    switch (result.kind) {
+      case 'accepted':
+        return { messageId: mail.messageId, providerResponse: result.providerId };
+      case 'refused':
+        throw failedPrecondition(`The provider refused the message: ${result.reason}.`);
+      case 'later':
+        throw unavailable(`The provider did not take the message: ${result.reason}.`, { retryAfterMs: 5000 });
+      case 'lost':
+        throw unavailable(`The provider's answer was lost (${result.reason}): the message may have been sent.`);
+    }
+  }
+
+  private compose(...[template, values]: Parameters<Composer['write']>) {
+    try {
+      return this.parts.composer.write(template, values);
+    } catch (error) {
+      if (!(error instanceof ComposeError)) throw error;
+      throw failedPrecondition(`The template cannot be rendered: ${error.reason}.`);
+    }
+  }
+
+  private locale(asked: string): string {
+    if (asked === '') return this.parts.settings().defaultLocale;
+    if (!isLocale(asked)) throw refusal('locale', 'must be a BCP 47 tag like "en" or "zh-CN"');
+    return asked;
+  }
+}
+
+function required(template: Template | undefined): Template {
+  if (!template) throw refusal('template', 'is required');
+  return template;
+}
+
+/** What is stored: the store knows revision and time. */
+function bare(template: Template): Template {
+  return { ...template, revision: 0, updatedAtMs: 0 };
+}
+
+function answer({ definition, revision, updateTimeMs }: Stored<Template>): Template {
+  return { ...definition, revision, updatedAtMs: updateTimeMs };
+}
+
+function refuse(violations: readonly { field: string; description: string }[]): void {
+  if (violations.length > 0) throw invalidArgument(violations);
+}

@@ -1,0 +1,35 @@
+import { CustomerState } from '#gen/recur/messaging/v1/state.ts';
+import type { Codec, StageSpec } from '#lib/stream/processor.ts';
+import { compile, type Definitions } from './core/definitions.ts';
+import { MessagingProcessor } from './processor.ts';
+import type { TemplateLibrary } from './store/template-library.ts';
+
+export const STAGE = 'messaging';
+
+export const stateCodec: Codec<CustomerState> = {
+  encode: (state) => CustomerState.encode(state).finish(),
+  decode: (bytes) => CustomerState.decode(bytes),
+};
+
+export interface StageParts {
+  readonly shopTimeZone: string;
+  /** Told of everything in force; what it remembers spares parsing at every change. */
+  readonly library?: TemplateLibrary;
+  readonly onPending?: StageSpec<CustomerState, Definitions>['onPending'];
+}
+
+/** What the kit runs. */
+export function messagingSpec({ shopTimeZone, library, onPending }: StageParts): StageSpec<CustomerState, Definitions> {
+  return {
+    stage: STAGE,
+    codec: stateCodec,
+    processor: new MessagingProcessor(shopTimeZone),
+    definitions: {
+      compile: (active) => {
+        for (const definition of active) library?.noteSettings(definition);
+        return compile(active, library?.compile);
+      },
+    },
+    ...(onPending && { onPending }),
+  };
+}
