@@ -1,0 +1,113 @@
+import type { NatsConnection } from '@nats-io/transport-node';
+import {
+  type DynamicModule,
+  Inject,
+  Injectable,
+  Module,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+} from '@nestjs/common';
+import type { Redis } from 'ioredis';
+import { Histogram, type Registry } from 'prom-client';
+import { AnalyticsServiceService } from '#gen/recur/analytics/v1/analytics_service.ts';
+import type { Readiness } from '#lib/boot/readiness.ts';
+import { CONFIG, LOGGER, NATS, READINESS, REDIS, REGISTRY, RPC_SERVICES } from '#lib/boot/tokens.ts';
+import { rpcService } from '#lib/rpc/service.ts';
+import type { Logger } from '#lib/telemetry/logger.ts';
+import type { AnalyticsConfig } from './config.ts';
+import { ChdbEngine } from './engine/chdb-engine.ts';
+import { hostCheck, readerAccess } from './http/access.ts';
+import { ClickHouseHttp } from './http/clickhouse-http.ts';
+import { SinkStage } from './log/sink-stage.ts';
+import { AnalyticsHandlers } from './rpc/analytics-handlers.ts';
+import { migrate, readMigrations } from './store/migrate.ts';
+import { sqlFolder } from './store/sql-folders.ts';
+import { makeViews } from './store/views.ts';
+
+/** Queries under way when the service ends get so long, ms. */
+const QUERY_GRACE_MS = 2_000;
+
+/** The embedded ClickHouse with its tables and views, open as long as the service lives. */
+async function openEngine({ dataDir, shopTimeZone }: AnalyticsConfig, logger: Logger): Promise<ChdbEngine> {
+  const engine = await ChdbEngine.open(dataDir);
+  const ran = await migrate(engine, await readMigrations(sqlFolder(import.meta.dirname, 'migrations')));
+  await makeViews(engine, sqlFolder(import.meta.dirname, 'views'), shopTimeZone);
+  logger.info({ version: await engine.version(), migrations: ran }, 'ClickHouse open');
+  return engine;
+}
+
+@Injectable()
+class Analytics implements OnModuleInit, OnApplicationShutdown {
+  #http: ClickHouseHttp | undefined;
+
+  constructor(
+    @Inject(CONFIG) private readonly config: AnalyticsConfig,
+    @Inject(LOGGER) private readonly logger: Logger,
+    @Inject(REGISTRY) private readonly registry: Registry,
+    @Inject(READINESS) private readonly readiness: Readiness,
+    @Inject(ChdbEngine) private readonly engine: ChdbEngine,
+    @Inject(SinkStage) private readonly stage: SinkStage,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    const { httpHost, clickhouseHttpPort, apiTokens } = this.config;
+    const seconds = new Histogram({
+      name: 'recur_clickhouse_http_seconds',
+      help: 'Queries over the ClickHouse HTTP interface, by outcome',
+      labelNames: ['outcome'],
+      buckets: [0.005, 0.02, 0.1, 0.5, 2, 10, 30],
+      registers: [this.registry],
+    });
+    this.#http = new ClickHouseHttp({
+      engine: this.engine,
+      version: await this.engine.version(),
+      timeZone: 'UTC',
+      admits: readerAccess(httpHost, apiTokens),
+      knownHost: hostCheck(httpHost),
+      onQuery: (outcome, took) => seconds.observe({ outcome }, took),
+      onError: (error) => this.logger.error({ err: error }, 'ClickHouse HTTP interface'),
+    });
+    const port = await this.#http.listen(httpHost, clickhouseHttpPort);
+    this.logger.info({ clickhouseHttp: port }, 'ClickHouse HTTP interface open');
+    await this.stage.start();
+    this.readiness.add('sink', () => this.stage.ready());
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.#http?.close(QUERY_GRACE_MS);
+    await this.stage.stop();
+    await this.engine.close();
+  }
+}
+
+@Module({
+  providers: [
+    { provide: ChdbEngine, inject: [CONFIG, LOGGER], useFactory: openEngine },
+    {
+      provide: SinkStage,
+      inject: [ChdbEngine, NATS, REDIS, CONFIG, LOGGER, REGISTRY],
+      useFactory: (
+        engine: ChdbEngine,
+        nats: NatsConnection,
+        redis: Redis,
+        { replicaId }: AnalyticsConfig,
+        logger: Logger,
+        registry: Registry,
+      ) => new SinkStage({ engine, nats, redis, replicaId, logger, registry }),
+    },
+    {
+      provide: RPC_SERVICES,
+      inject: [ChdbEngine, SinkStage],
+      useFactory: (engine: ChdbEngine, stage: SinkStage) => [
+        rpcService(AnalyticsServiceService, new AnalyticsHandlers(engine, () => stage.sink)),
+      ],
+    },
+    Analytics,
+  ],
+  exports: [RPC_SERVICES],
+})
+class AnalyticsModule {}
+
+export function analyticsModule(): DynamicModule {
+  return { module: AnalyticsModule };
+}

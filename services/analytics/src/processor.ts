@@ -1,0 +1,190 @@
+import { setImmediate } from 'node:timers/promises';
+import { failPoint } from '#lib/stream/fail-points.ts';
+import { type Block, BlockBuilder, type FrameMessage, type Refused } from './core/batch.ts';
+import type { StoredPositions } from './core/stored.ts';
+
+export interface SinkLimits {
+  /** A block is inserted when it has so many rows … */
+  readonly rows: number;
+  /** … or bytes, over all tables … */
+  readonly bytes: number;
+  /** … or its first row has waited so long, ms. */
+  readonly waitMs: number;
+  /** The offset is written at most this often, ms; the tables know better, it only says where to begin reading. */
+  readonly offsetMs: number;
+  /** Pause before the next try when ClickHouse refuses, ms. */
+  readonly retryMs: number;
+}
+
+export const SINK_LIMITS: SinkLimits = { rows: 50_000, bytes: 48 << 20, waitMs: 500, offsetMs: 2_000, retryMs: 500 };
+
+const BREATH_MS = 4;
+
+/** What the sink needs of ClickHouse. */
+export interface SinkStore {
+  /** How far each table, or these, have got. */
+  positions(tables?: readonly string[]): Promise<StoredPositions>;
+  /** Everything up to this sequence of the log is in the tables; 0 when nothing was written yet. */
+  offset(): Promise<number>;
+  writeOffset(throughSeq: number): Promise<void>;
+  /** All rows of the block or none; after an error it is unknown which. */
+  insert(block: Block): Promise<void>;
+}
+
+export interface SinkParts {
+  readonly store: SinkStore;
+  readonly limits: SinkLimits;
+  /** Monotonic, ms. */
+  readonly now: () => number;
+  /** Keeps a record that cannot become a row; resolves when it is safe. */
+  readonly refuse: (records: readonly Refused[]) => Promise<void>;
+  readonly onInsert?: (block: Block, ms: number) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/**
+ * The way of a record into ClickHouse: frames in log order → rows per table and month → one insert each → offset.
+ *
+ * Every row carries its place in the log, and one insert is one part, whole or not at all. So a table itself says what it
+ * has, and whatever the moment of a crash, reading on from any earlier frame adds what is missing and nothing else.
+ *
+ * While blocks are being inserted the next ones are collected, no further than the limits: then `accept` waits, and with
+ * it the reading of the log.
+ */
+export class Sink {
+  readonly #parts: SinkParts;
+  readonly #builder: BlockBuilder;
+  #seen: number;
+  #written: number;
+  #firstAt: number | undefined;
+  #offsetAt: number;
+  #flushing: Promise<void> | undefined;
+  #closed = false;
+
+  private constructor(parts: SinkParts, builder: BlockBuilder, through: number) {
+    this.#parts = parts;
+    this.#builder = builder;
+    this.#seen = through;
+    this.#written = through;
+    this.#offsetAt = parts.now();
+  }
+
+  /** Reads from the tables how far they got. */
+  static async open(parts: SinkParts): Promise<Sink> {
+    const [stored, through] = [await parts.store.positions(), await parts.store.offset()];
+    return new Sink(parts, new BlockBuilder(stored), through);
+  }
+
+  /** The first sequence to read. */
+  get fromSeq(): number {
+    return this.#seen + 1;
+  }
+
+  /** Everything up to this sequence is in the tables. */
+  get throughSeq(): number {
+    return this.#written;
+  }
+
+  /** Takes frames, which come in log order; waits while the one before is being inserted and the limits are reached. */
+  async accept(frames: readonly FrameMessage[]): Promise<void> {
+    let breathed = this.#parts.now();
+    for (const frame of frames) {
+      if (frame.seq <= this.#seen) continue;
+      this.#builder.add(frame);
+      this.#seen = frame.seq;
+      // An insert under way must not wait long for its turns on the event loop, nor anybody else.
+      if (this.#parts.now() - breathed < BREATH_MS) continue;
+      await setImmediate();
+      breathed = this.#parts.now();
+    }
+    if (this.#builder.rows > 0) this.#firstAt ??= this.#parts.now();
+    if (this.#full()) {
+      await this.#flushing;
+      this.#startFlush();
+    } else this.tick();
+  }
+
+  /** Inserts what has waited long enough. */
+  tick(): void {
+    if (this.#flushing !== undefined) return;
+    const { now, limits } = this.#parts;
+    const waited = this.#firstAt !== undefined && now() - this.#firstAt >= limits.waitMs;
+    const behind = this.#seen > this.#written && now() - this.#offsetAt >= limits.offsetMs;
+    if (waited || behind) this.#startFlush();
+  }
+
+  /** Inserts everything taken so far and writes the offset. */
+  async drain(): Promise<void> {
+    await this.#flushing;
+    this.#startFlush();
+    await this.#flushing;
+    if (!this.#closed) await this.#writeOffset();
+  }
+
+  /** No further insert is begun; resolves when none is under way. */
+  async abandon(): Promise<void> {
+    this.#closed = true;
+    await this.#flushing;
+  }
+
+  #full(): boolean {
+    const { rows, bytes } = this.#parts.limits;
+    return this.#builder.rows >= rows || this.#builder.bytes >= bytes;
+  }
+
+  #startFlush(): void {
+    const through = this.#seen;
+    const refused = this.#builder.refused.splice(0);
+    const blocks = this.#builder.take();
+    this.#firstAt = undefined;
+    this.#flushing = this.#flush(blocks, refused, through).finally(() => {
+      this.#flushing = undefined;
+    });
+  }
+
+  async #flush(blocks: Block[], refused: Refused[], through: number): Promise<void> {
+    if (refused.length > 0) await this.#insist(() => this.#parts.refuse(refused));
+    for (const block of blocks) {
+      if (this.#closed) return;
+      failPoint('analytics', 'before_publish');
+      await this.#insert(block);
+      failPoint('analytics', 'after_publish');
+    }
+    if (this.#closed) return;
+    this.#written = through;
+    if (this.#parts.now() - this.#offsetAt >= this.#parts.limits.offsetMs)
+      await this.#insist(() => this.#writeOffset());
+  }
+
+  async #writeOffset(): Promise<void> {
+    failPoint('analytics', 'before_commit');
+    await this.#parts.store.writeOffset(this.#written);
+    this.#offsetAt = this.#parts.now();
+    failPoint('analytics', 'after_commit');
+  }
+
+  /** A failed insert may have succeeded all the same: the table says which. */
+  async #insert(block: Block): Promise<void> {
+    const started = this.#parts.now();
+    let failed = false;
+    await this.#insist(async () => {
+      if (failed && (await this.#parts.store.positions([block.table])).holds(block)) return;
+      failed = true;
+      await this.#parts.store.insert(block);
+    });
+    this.#parts.onInsert?.(block, this.#parts.now() - started);
+  }
+
+  /** Tries until it works or the sink is given up: what waits meanwhile is bounded. */
+  async #insist(work: () => Promise<void>): Promise<void> {
+    while (!this.#closed) {
+      try {
+        await work();
+        return;
+      } catch (error) {
+        this.#parts.onError(error);
+        await new Promise((resolve) => setTimeout(resolve, this.#parts.limits.retryMs));
+      }
+    }
+  }
+}

@@ -1,0 +1,239 @@
+// The built service on real NATS and Redis: log in, gRPC and SQL out, and a kill -9 in between.
+import { createClient as createClickHouse } from '@clickhouse/client';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { Redis } from 'ioredis';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { AnalyticsServiceClient } from '#gen/recur/analytics/v1/analytics_service.ts';
+import { Exposure, IdentityChange, Merged } from '#gen/recur/log/v1/changes.ts';
+import { DeadLetter } from '#gen/recur/log/v1/dead_letter.ts';
+import { RecordKind } from '#gen/recur/log/v1/frame.ts';
+import { createClient, type RpcClient } from '#lib/rpc/client.ts';
+import { type SpawnedService, spawnService, testSecrets } from '#tools/testkit/service.ts';
+import { withServers } from '#tools/testkit/with-servers.ts';
+import { DAY, event, order, record, SampleLog } from './sample-log.ts';
+
+const servers = withServers({ nats: true, redis: true });
+let nats: NatsConnection;
+let service: SpawnedService;
+let rpc: RpcClient<typeof AnalyticsServiceClient.service>;
+const START = Date.UTC(2026, 3, 1);
+
+beforeAll(async () => {
+  service = await spawnService('analytics', { NATS_URL: servers.nats.url, REDIS_URL: servers.redis.url });
+  nats = await connect({ servers: servers.nats.url });
+  rpc = createClient(AnalyticsServiceClient, service.grpcAddr, { token: testSecrets().apiToken });
+}, 60_000);
+afterAll(async () => {
+  rpc?.close();
+  await nats?.close();
+  await service?.stop();
+});
+
+async function publish(log: SampleLog, kind: string): Promise<void> {
+  const js = jetstream(nats);
+  for (const { partition, data } of log.frames) await js.publish(`log.${partition}.${kind}`, data);
+}
+
+async function writtenThrough(): Promise<void> {
+  const { state } = await (await jetstreamManager(nats)).streams.info('LOG');
+  for (let i = 0; i < 300; i++) {
+    const { throughSeq } = await rpc.getSinkOffset({}).catch(() => ({ throughSeq: 0 }));
+    if (throughSeq >= state.last_seq) return;
+    await new Promise((r) => setTimeout(r, 50));
+  }
+  throw new Error(`the sink does not reach ${state.last_seq}: ${service.logs(20)}`);
+}
+
+describe('analytics', () => {
+  it('writes the log and answers from it', async () => {
+    const created = (id: string) =>
+      record(
+        id,
+        RecordKind.RECORD_KIND_IDENTITY,
+        START,
+        IdentityChange.encode(IdentityChange.fromPartial({ created: true, identified: true })).finish(),
+      );
+    const merged = record(
+      'b',
+      RecordKind.RECORD_KIND_MERGED,
+      START + 5,
+      Merged.encode(Merged.fromPartial({ into: 'a', identified: true })).finish(),
+    );
+    await publish(
+      new SampleLog()
+        .add(1, [
+          created('a'),
+          order('a', 'o1', START + 1, 12.5),
+          event('a', { name: 'Product Viewed', timeMs: START + 2 }),
+        ])
+        .add(2, [
+          created('b'),
+          order('b', 'o2', START + 3, 7),
+          event('b', { name: 'Product Viewed', timeMs: START + 4 }),
+          merged,
+        ]),
+      'event',
+    );
+    // An outcome is the provider's answer on its way to messaging, which tells it again: not a row.
+    await publish(new SampleLog().add(1, [order('a', 'o3', START + DAY, 1)]), 'event');
+    await publish(
+      new SampleLog().add(1, [record('a', RecordKind.RECORD_KIND_DELIVERY, START, Buffer.alloc(0))]),
+      'outcome',
+    );
+    await writtenThrough();
+
+    const first = await rpc.listCustomerEvents({ customerId: 'b', pageSize: 3, pageToken: '', names: [] });
+    expect(first.events.map((e) => [e.name, e.timeMs - START, e.seenAs])).toEqual([
+      ['Order Completed', DAY, 'a'],
+      ['Product Viewed', 4, 'b'],
+      ['Order Completed', 3, 'b'],
+    ]);
+    const second = await rpc.listCustomerEvents({
+      customerId: 'b',
+      pageSize: 3,
+      pageToken: first.nextPageToken,
+      names: [],
+    });
+    expect(second.events.map((e) => e.timeMs - START)).toEqual([2, 1]);
+    expect(second.nextPageToken).toBe('');
+    const orders = await rpc.listCustomerEvents({
+      customerId: 'a',
+      pageSize: 0,
+      pageToken: '',
+      names: ['Order Completed'],
+    });
+    expect(orders.events.map((e) => [e.orderId, e.amountMicros])).toEqual([
+      ['o3', 1_000_000],
+      ['o2', 7_000_000],
+      ['o1', 12_500_000],
+    ]);
+
+    const summary = await rpc.getSummary({
+      asOfMs: 0,
+      rfm: { recencyDays: 30, frequency: 1, monetaryMicros: 10_000_000 },
+    });
+    expect(summary).toMatchObject({
+      events: 5,
+      customers: 1,
+      identifiedCustomers: 1,
+      identificationRate: 1,
+      mergedCustomers: 1,
+      orders: 3,
+      grossMicros: 20_500_000,
+      netMicros: 20_500_000,
+      buyers: 1,
+      repeatBuyers: 1,
+      repurchaseRate: 1,
+      guests: 0,
+      asOfMs: START + DAY + 1,
+      rfm: [{ class: 'important_value', customers: 1, monetaryMicros: 20_500_000 }],
+    });
+    const mean = await rpc.getSummary({ asOfMs: 0, rfm: undefined });
+    expect(mean.rfm.reduce((sum, c) => sum + c.customers, 0)).toBe(1);
+  });
+
+  it('refuses bad requests, naming field and rule', async () => {
+    await expect(
+      rpc.listCustomerEvents({ customerId: '', pageSize: 201, pageToken: 'x', names: [''] }),
+    ).rejects.toMatchObject({
+      violations: [{ field: 'customer_id' }, { field: 'page_size' }, { field: 'page_token' }, { field: 'names' }],
+    });
+    await expect(rpc.listExperimentResults({ experimentId: '', days: 366 })).rejects.toMatchObject({
+      violations: [{ field: 'days' }],
+    });
+  });
+
+  it('tells what an experiment brought', async () => {
+    const exposure = (id: string, variant: string) =>
+      record(
+        id,
+        RecordKind.RECORD_KIND_EXPOSURE,
+        START,
+        Exposure.encode(Exposure.fromPartial({ experimentId: 'x', variant, holdOut: variant === 'none' })).finish(),
+      );
+    const people = Array.from({ length: 40 }, (_, i) => `p${i}`);
+    await publish(
+      new SampleLog().add(
+        0,
+        people.map((id, i) => exposure(id, i % 2 ? 'mail' : 'none')),
+      ),
+      'step',
+    );
+    await publish(
+      new SampleLog().add(
+        0,
+        people.filter((_, i) => i % 2 || i < 10).map((id, i) => order(id, `x${id}`, START + DAY, 10 + (i % 3))),
+      ),
+      'event',
+    );
+    await writtenThrough();
+    const { results } = await rpc.listExperimentResults({ experimentId: 'x', days: 7 });
+    const mail = results.find((r) => r.variant === 'mail' && r.metric === 'conversion');
+    expect(mail).toMatchObject({ customers: 20, total: 20, mean: 1, control: 'none', effect: 0.75 });
+    expect(mail?.p).toBeLessThan(0.001);
+    const none = results.find((r) => r.variant === 'none' && r.metric === 'conversion');
+    expect(none).toMatchObject({ holdOut: true, customers: 20, total: 5 });
+    expect(none?.effect).toBeUndefined();
+  });
+
+  it('a record that cannot be read goes to the dead letters', async () => {
+    await publish(
+      new SampleLog().add(3, [record('z', RecordKind.RECORD_KIND_EVENT, START, Buffer.from([0x0a, 0x7f]))]),
+      'event',
+    );
+    await writtenThrough();
+    const message = await (await jetstreamManager(nats)).streams.getMessage('DEAD_LETTERS', {
+      last_by_subj: 'dead.analytics.3',
+    });
+    const letter = DeadLetter.decode(message?.data ?? new Uint8Array(0));
+    expect(letter).toMatchObject({
+      stage: 'analytics',
+      partition: 3,
+      index: 0,
+      reason: expect.stringContaining('reaches over the end'),
+      record: { customerId: 'z' },
+    });
+  });
+
+  it('serves SQL, counts once after kill -9, and does not need Redis to know where it was', async () => {
+    const url = `http://127.0.0.1:${service.env.CLICKHOUSE_HTTP_PORT}`;
+    const clickhouse = createClickHouse({ url });
+    const counts = async () =>
+      (
+        await (
+          await clickhouse.query({
+            query: 'SELECT count() AS n, uniqExact(message_id) AS u FROM events',
+            format: 'JSONEachRow',
+          })
+        ).json<{ n: number; u: number }>()
+      )[0];
+    const before = await counts();
+    const many = new SampleLog();
+    for (let f = 0; f < 200; f++)
+      many.add(
+        f % 4,
+        Array.from({ length: 20 }, (_, i) =>
+          event(`k${i}`, {
+            name: 'Product Viewed',
+            timeMs: START + 2 * DAY + f * 100 + i,
+            messageId: `kill-${f}-${i}`,
+          }),
+        ),
+      );
+    const publishing = publish(many, 'event');
+    await new Promise((r) => setTimeout(r, 150));
+    await service.kill9();
+    await publishing;
+    // Nothing the sink stands on is in Redis.
+    const redis = new Redis(servers.redis.url);
+    await redis.flushall();
+    await redis.quit();
+    await service.restart();
+    await writtenThrough();
+    const after = await counts();
+    expect(Number(after?.n)).toBe(Number(before?.n) + 4_000);
+    expect(Number(after?.u)).toBe(Number(after?.n));
+    await clickhouse.close();
+  }, 60_000);
+});
