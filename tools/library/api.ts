@@ -1,0 +1,28 @@
+import { AnalyticsServiceClient } from '#gen/recur/analytics/v1/analytics_service.ts';
+import { IdentityServiceClient } from '#gen/recur/identity/v1/identity_service.ts';
+import { IngestServiceClient } from '#gen/recur/ingest/v1/ingest_service.ts';
+import { JourneyServiceClient } from '#gen/recur/journey/v1/service.ts';
+import { MessagingServiceClient } from '#gen/recur/messaging/v1/messaging_service.ts';
+import { ProfileServiceClient } from '#gen/recur/profile/v1/profile_service.ts';
+import { SegmentationServiceClient } from '#gen/recur/segmentation/v1/segmentation_service.ts';
+import { createClient } from '#lib/rpc/client.ts';
+import type { Endpoints } from '#tools/cluster/endpoints.ts';
+
+/** Clients of every service of a cluster, in the name of its local token. */
+export function connectApi({ grpc, apiToken }: Pick<Endpoints, 'grpc' | 'apiToken'>) {
+  const settings = { token: apiToken, deadlineMs: 20_000 };
+  return {
+    ingest: createClient(IngestServiceClient, grpc.ingest, settings),
+    identity: createClient(IdentityServiceClient, grpc.identity, settings),
+    profile: createClient(ProfileServiceClient, grpc.profile, settings),
+    segmentation: createClient(SegmentationServiceClient, grpc.segmentation, settings),
+    journey: createClient(JourneyServiceClient, grpc.journey, settings),
+    messaging: createClient(MessagingServiceClient, grpc.messaging, settings),
+    analytics: createClient(AnalyticsServiceClient, grpc.analytics, settings),
+  };
+}
+export type Api = ReturnType<typeof connectApi>;
+
+export function closeApi(api: Api): void {
+  for (const client of Object.values(api)) client.close();
+}

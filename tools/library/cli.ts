@@ -1,0 +1,38 @@
+import { parseArgs } from 'node:util';
+import { openCluster } from '#tools/cluster/start.ts';
+import { closeApi, connectApi } from './api.ts';
+import { LIBRARY, loadLibrary } from './load.ts';
+
+const HELP = `npm run library -- [folder] [options]
+
+Creates the segments (segments/*.yaml), templates (templates/*.yaml) and journeys (*.yaml) of a folder in the local cluster, and
+starts the journeys. What is there already stays as it is. Without a folder: those that come with Recur
+(services/journey/library: welcome, day14, winback90).
+
+  --data DIR   data folder of the local cluster (default: .data/local, or RECUR_DATA)
+  --help`;
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { data: { type: 'string' }, help: { type: 'boolean', default: false } },
+  });
+  if (values.help) return console.log(HELP);
+  const dir = values.data ?? process.env.RECUR_DATA ?? '.data/local';
+  const cluster = openCluster(dir);
+  if (!cluster) throw new Error(`No cluster runs in ${dir}. Start one with "npm run up".`);
+  const api = connectApi(cluster.endpoints);
+  try {
+    const { segments, templates, journeys } = await loadLibrary(api, positionals[0] ?? LIBRARY);
+    console.log(
+      `segments   ${segments.join(', ')}\ntemplates  ${templates.join(', ')}\njourneys   ${journeys.join(', ')} (started)`,
+    );
+  } finally {
+    closeApi(api);
+  }
+}
+
+main().catch((error: unknown) => {
+  console.error(`library: ${error instanceof Error ? error.message : String(error)}`);
+  process.exitCode = 1;
+});
