@@ -1,0 +1,54 @@
+import { e2e } from './e2e.ts';
+import { ingest } from './ingest.ts';
+import { latency } from './latency.ts';
+import { type BenchOptions, readCommand } from './options.ts';
+import { type BenchResult, resultLine } from './result.ts';
+import { sink } from './sink.ts';
+
+const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchResult>>> = {
+  ingest,
+  e2e,
+  latency,
+  sink,
+};
+
+const HELP = `npm run bench -- <name> [options]
+
+Starts what it measures on private ports in a temporary folder, and measures it against a bare loop in the same run. The last
+line is the result as JSON. What each bench does, and what its bare loop does, is in tools/bench/README.md.
+
+  ingest     events/s ingest takes: gRPC in batches and one by one, HTTP in batches
+  e2e        events/s that arrive in every store, with 50 segments and 5 journeys
+  latency    from an accepted event to the mail it causes, at 1,000 events/s
+  sink       rows/s from log frames into ClickHouse
+
+  --events N        how many events (e2e, sink)
+  --people N        customers of the sample shop (e2e)          (default 50000)
+  --rounds N        ours and bare take turns so often           (ingest, e2e)
+  --seconds N       length of a turn (ingest), of the load (latency)
+  --partitions N    of the cluster                              (default 4)
+  --without A,B     services that are not to run, e.g. analytics (e2e, latency)
+  --no-bare         only ours, no ratio                         (ingest, e2e)
+  --cpu-prof DIR    takes CPU profiles of the services, and shows where their time went
+                    (the profiles stay in DIR; node tools/bench/profile.ts DIR shows them again)
+  --node-options X  for the Node of every service, e.g. --max-semi-space-size=64
+  --help`;
+
+async function main(): Promise<number> {
+  const { name, help, options } = readCommand(process.argv.slice(2));
+  const bench = BENCHES[name ?? ''];
+  if (help || bench === undefined) {
+    console.log(HELP);
+    return help ? 0 : 2;
+  }
+  console.log(resultLine(await bench(options)));
+  return 0;
+}
+
+main().then(
+  (code) => process.exit(code),
+  (error: unknown) => {
+    console.error(error instanceof Error ? (error.stack ?? error.message) : error);
+    process.exit(1);
+  },
+);

@@ -1,0 +1,43 @@
+import { readFileSync } from 'node:fs';
+
+/** Linux counts in hundredths of a second for programs, whatever the kernel is built with. */
+const TICK_US = 10_000;
+
+/** CPU time of a process so far, user and system, µs: of all its threads, or of its first. Undefined when it is gone. */
+function cpuOf(pid: number, threads: 'all' | 'first'): number | undefined {
+  try {
+    const stat = readFileSync(threads === 'all' ? `/proc/${pid}/stat` : `/proc/${pid}/task/${pid}/stat`, 'latin1');
+    // The name, in brackets, may hold anything; what follows it is numbers.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return (Number(fields[11]) + Number(fields[12])) * TICK_US;
+  } catch {
+    return undefined;
+  }
+}
+
+export interface Measured {
+  readonly name: string;
+  readonly pid: number;
+}
+
+export type CpuReading = ReadonlyMap<string, number>;
+
+/**
+ * CPU of processes by name, µs. In Node the first thread is the one JavaScript runs on; the others collect garbage, compile,
+ * read files, and in analytics are ClickHouse.
+ */
+export function readCpu(processes: readonly Measured[], threads: 'all' | 'first' = 'all'): CpuReading {
+  return new Map(processes.map(({ name, pid }) => [name, cpuOf(pid, threads) ?? Number.NaN]));
+}
+
+/** What each used between two readings, µs. */
+export function cpuBetween(before: CpuReading, after: CpuReading): Record<string, number> {
+  return Object.fromEntries([...after].map(([name, us]) => [name, us - (before.get(name) ?? 0)]));
+}
+
+export const total = (used: Readonly<Record<string, number>>): number =>
+  Object.values(used).reduce((sum, us) => sum + us, 0);
+
+export function perEvent(used: Readonly<Record<string, number>>, events: number): Record<string, number> {
+  return Object.fromEntries(Object.entries(used).map(([name, us]) => [name, us / events]));
+}

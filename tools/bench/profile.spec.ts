@@ -1,0 +1,54 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { profileText, readProfiles } from './profile.ts';
+
+let dir = '';
+const frame = (functionName: string, url = '') => ({ functionName, url, lineNumber: 0, columnNumber: 0 });
+
+beforeAll(() => {
+  dir = mkdtempSync(join(tmpdir(), 'recur-profile-'));
+  mkdirSync(join(dir, 'ingest'));
+  const profile = {
+    startTime: 1_000,
+    nodes: [
+      { id: 1, callFrame: frame('(idle)') },
+      { id: 2, callFrame: frame('parse', 'file:///x/node_modules/@scope/parser/lib/parse.js') },
+      { id: 3, callFrame: frame('(garbage collector)') },
+    ],
+    // Times of the samples: 1000, 1100, 1300, 1600; each lasts until the next.
+    samples: [1, 2, 3, 2],
+    timeDeltas: [0, 100, 200, 300],
+  };
+  writeFileSync(join(dir, 'ingest', 'CPU.1.cpuprofile'), JSON.stringify(profile));
+});
+afterAll(() => rmSync(dir, { recursive: true }));
+
+test('counts the own time of functions and packages, not that of waiting', () => {
+  const [ingest] = readProfiles(dir);
+  expect(ingest).toEqual({
+    name: 'ingest',
+    busyUs: 500,
+    functions: [
+      { what: '(garbage collector) ', us: 300 },
+      { what: 'parse @scope/parser:1', us: 200 },
+    ],
+    places: [
+      { what: '(V8 and native code)', us: 300 },
+      { what: '@scope/parser', us: 200 },
+    ],
+  });
+});
+
+test('only what ran within the windows counts', () => {
+  const [ingest] = readProfiles(dir, [{ fromUs: 1_050, toUs: 1_200 }]);
+  expect(ingest?.busyUs).toBe(200);
+});
+
+test('shares are applied to the CPU measured outside', () => {
+  const text = profileText(readProfiles(dir), 1, { ingest: 10 });
+  expect(text).toContain('ingest: 10.0 µs');
+  expect(text).toContain('60.0 %    6.00 µs  (garbage collector)');
+  expect(text).not.toContain('parse');
+});
