@@ -23,7 +23,7 @@ line is the result as JSON. What each bench does, and what its bare loop does, i
   sink       rows/s from log frames into ClickHouse
 
   --events N        how many events (e2e, sink)
-  --people N        customers of the sample shop (e2e)          (default 50000)
+  --people N        customers of the sample shop (e2e)          (default 12000: 300,000 events are about their six months)
   --rounds N        ours and bare take turns so often           (ingest, e2e)
   --seconds N       length of a turn (ingest), of the load (latency)
   --partitions N    of the cluster                              (default 4)

@@ -7,6 +7,7 @@ import { loadLibrary } from '#tools/library/load.ts';
 import { sql } from '#tools/library/sql.ts';
 import { Arrival, type Moments } from './arrival.ts';
 import { type BareLoop, startBareLoop } from './bare/loop.ts';
+import { sendMails } from './bare/mails.ts';
 import { type Batch, batchesOf, eventsIn, shopEvents } from './batches.ts';
 import { processesOf, startBenchCluster } from './cluster.ts';
 import { cpuBetween, type Measured, perEvent, readCpu, total } from './cpu.ts';
@@ -26,7 +27,7 @@ import { grpcSender, httpSender, type Sender, sendAll } from './send.ts';
 
 const SIZES = { from: 100, to: 500 };
 const LANES = 8;
-const WARM_UP = 50_000;
+const WARM_UP = 150_000;
 const PATIENCE_MS = 600_000;
 
 interface Turn {
@@ -41,6 +42,8 @@ interface Turn {
   /** Of the thread JavaScript runs on. */
   readonly firstThread: Record<string, number>;
   readonly refused: number;
+  /** Handed over to the mailbox. */
+  readonly mails: number;
 }
 
 export async function e2e(options: BenchOptions): Promise<BenchResult> {
@@ -66,7 +69,7 @@ export async function e2e(options: BenchOptions): Promise<BenchResult> {
     if (options.bare) {
       const sink = !options.without.includes('analytics');
       loop = await startBareLoop(cluster, arrival.jsm, { bodyBytes: Math.round(bytes), sink });
-      await turnOfBare(cluster, loop, chunks[0] as Batch[]);
+      await turnOfBare(cluster, loop, chunks[0] as Batch[], 100);
     }
     for (const chunk of chunks.slice(1)) {
       const fromUs = monotonicUs();
@@ -74,7 +77,8 @@ export async function e2e(options: BenchOptions): Promise<BenchResult> {
       windows.push({ fromUs, toUs: monotonicUs() });
       console.log(describe('ours', ours.at(-1) as Turn));
       if (loop === undefined) continue;
-      bare.push(await turnOfBare(cluster, loop, chunk));
+      const mails = (ours.at(-1) as Turn).mails;
+      bare.push(await turnOfBare(cluster, loop, chunk, mails));
       console.log(describe('bare', bare.at(-1) as Turn));
     }
     await checkCounts(cluster, options, sent);
@@ -128,21 +132,25 @@ async function turnOfOurs(cluster: Cluster, arrival: Arrival, chunk: readonly Ba
   let next = 0;
   const send = (batch: Batch) => (next++ % 2 === 0 ? http : grpc).send(batch);
   try {
-    return await turn(processesOf(cluster), [http, grpc], chunk, send, () => arrival.everywhere(PATIENCE_MS));
+    const before = await mailsIn(cluster);
+    const measured = await turn(processesOf(cluster), [http, grpc], chunk, send, () => arrival.everywhere(PATIENCE_MS));
+    return { ...measured, mails: (await mailsIn(cluster)) - before };
   } finally {
     await Promise.all([http.close(), grpc.close()]);
   }
 }
 
-async function turnOfBare(cluster: Cluster, loop: BareLoop, chunk: readonly Batch[]): Promise<Turn> {
+/** With as many mails as ours sent for the same events. */
+async function turnOfBare(cluster: Cluster, loop: BareLoop, chunk: readonly Batch[], mails: number): Promise<Turn> {
   const http = httpSender(loop.url, cluster.endpoints.writeKeys, LANES);
-  const servers = processesOf(cluster).filter(({ name }) => name === 'nats' || name === 'redis');
+  const servers = processesOf(cluster).filter(({ name }) => ['nats', 'redis', 'mailbox'].includes(name));
+  const sent = sendMails(cluster.endpoints.smtpUrl, mails);
   const arrived = async () => {
-    await loop.arrived(PATIENCE_MS);
+    await Promise.all([loop.arrived(PATIENCE_MS), sent]);
     return {};
   };
   try {
-    return await turn([...servers, ...loop.processes], [http], chunk, http.send, arrived);
+    return { ...(await turn([...servers, ...loop.processes], [http], chunk, http.send, arrived)), mails };
   } finally {
     await http.close();
   }
@@ -154,7 +162,7 @@ async function turn(
   chunk: readonly Batch[],
   send: Sender['send'],
   arrived: () => Promise<Moments>,
-): Promise<Turn> {
+): Promise<Omit<Turn, 'mails'>> {
   const before = readCpu(processes);
   const firstBefore = readCpu(processes, 'first');
   const generator = process.cpuUsage();
@@ -174,6 +182,11 @@ async function turn(
     firstThread: cpuBetween(firstBefore, readCpu(processes, 'first')),
     refused: senders.reduce((sum, { refused }) => sum + refused(), 0),
   };
+}
+
+async function mailsIn(cluster: Cluster): Promise<number> {
+  const answer = await fetch(`${cluster.endpoints.mailboxHttp}/api/v1/count`);
+  return ((await answer.json()) as { count: number }).count;
 }
 
 /** A figure for events that did not all arrive would be worth nothing. */
@@ -222,9 +235,10 @@ function report(ours: readonly Turn[], bare: readonly Turn[], more: Record<strin
         : `bare loop: ${whole(median(bare.map(rate)))} events/s, ${short(median(bare.map(cpuUs)))} µs; ratio ${short(ratio, 3)} of its events/s, ` +
           `${short(cpuRatio)} times its CPU\n` +
           'The bare loop, on the same NATS and Redis, same requests (all by HTTP): one process takes them, JSON.parses, publishes one\n' +
-          'frame a request; a second reads these and publishes them again by partition; a third writes, per frame, one 300-byte value\n' +
-          'for each customer in it for each of two stages; a fourth inserts ready blocks of 50,000 rows into an embedded ClickHouse.\n' +
-          'It resolves no identities, reads no states, has no segments, journeys or messages, and would lose what a crash interrupts.'),
+          'frame a request; a second reads these and publishes them again by partition; a third reads the log four times, as the keyed\n' +
+          'stages do, and writes per frame one 300-byte value for each customer in it for three of them; a fourth inserts the rows\n' +
+          'that so many events cause, ready-made, into an embedded ClickHouse; and as many mails are handed over as ours sent.\n' +
+          'It resolves no identities, reads no states, decides nothing, and would lose what a crash interrupts.'),
   );
   return {
     bench: 'e2e',

@@ -144,8 +144,8 @@ async function turn(way: Way, cluster: Cluster, seconds: number): Promise<Turn> 
 
 function report(results: ReadonlyMap<string, { ours: Turn[]; bare: Turn[] }>): BenchResult {
   console.log(
-    'Events/s and CPU µs per event; medians. Bare gRPC: a grpc-js server that decodes the request, publishes its bytes as one\n' +
-      'JetStream message and answers (nothing in it) when that is stored. Bare HTTP: node:http, JSON.parse, one frame a request.',
+    'Events/s and CPU µs per event; medians. Bare gRPC: a grpc-js server that decodes the request, publishes every event of\n' +
+      'it as a JetStream message, all at once, and answers when they are stored. Bare HTTP: node:http, JSON.parse, one frame a request.',
   );
   const detail: Record<string, unknown> = {};
   for (const [name, { ours, bare }] of results) {

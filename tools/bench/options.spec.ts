@@ -6,7 +6,7 @@ describe('readCommand', () => {
     const { name, help, options } = readCommand(['e2e', '--events', '1_000_000', '--without', 'analytics,messaging']);
     expect(name).toBe('e2e');
     expect(help).toBe(false);
-    expect(options).toMatchObject({ events: 1_000_000, people: 50_000, partitions: 4, bare: true, seconds: undefined });
+    expect(options).toMatchObject({ events: 1_000_000, people: 12_000, partitions: 4, bare: true, seconds: undefined });
     expect(options.without).toEqual(['analytics', 'messaging']);
   });
 

@@ -30,7 +30,7 @@ export function readCommand(args: readonly string[]): Command {
     allowPositionals: true,
     options: {
       events: { type: 'string' },
-      people: { type: 'string', default: '50000' },
+      people: { type: 'string', default: '12000' },
       rounds: { type: 'string' },
       seconds: { type: 'string' },
       partitions: { type: 'string', default: '4' },

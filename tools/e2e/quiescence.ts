@@ -3,7 +3,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { Redis } from 'ioredis';
 import { AnalyticsServiceClient } from '#gen/recur/analytics/v1/analytics_service.ts';
 import { createClient } from '#lib/rpc/client.ts';
-import { itemSubjects, LANE, STREAMS, WIRING } from '#lib/topology/topology.ts';
+import { itemSubjects, type KeyedStageName, LANE, STREAMS, WIRING } from '#lib/topology/topology.ts';
 import type { Cluster } from '#tools/cluster/cluster.ts';
 import { until } from '#tools/library/progress.ts';
 
@@ -82,8 +82,8 @@ export class Quiescence {
     const lane = await this.position('identity', LANE);
     if (lane.seq < ingest) open.push(`identity at ${lane.seq} of ${ingest}`);
     for (let p = 0; p < this.cluster.settings.partitions; p++) {
-      const last = await this.lastItem(p);
       for (const stage of KEYED) {
+        const last = await this.lastItem(p, stage);
         const { seq, sweeps = [] } = await this.position(stage, p);
         if (seq < last) open.push(`${stage}.${p} at ${seq} of ${last}`);
         if (sweeps.length > 0) open.push(`${stage}.${p} sweeps`);
@@ -109,10 +109,10 @@ export class Quiescence {
   }
 
   /** Sequence of the last record a keyed stage of this partition steps through. */
-  private async lastItem(partition: number): Promise<number> {
+  private async lastItem(partition: number, stage: KeyedStageName): Promise<number> {
     const manager = await this.manager();
     let last = 0;
-    for (const subject of itemSubjects(partition)) {
+    for (const subject of itemSubjects(partition, stage)) {
       // One look-up a subject; those with a wildcard are few.
       const { state } = await manager.streams.info(STREAMS.log.name, { subjects_filter: subject });
       for (const found of Object.keys(state.subjects ?? {})) {

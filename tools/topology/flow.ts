@@ -60,7 +60,7 @@ function reads(service: ServiceName): string {
   if (service === 'analytics') return code(STREAMS.log.subjects[0]);
   const { upstream } = WIRING[service];
   const behind = upstream === undefined ? '' : `; behind each, what ${upstream} made of it`;
-  const kinds = new Set(itemSubjects(0).map((subject) => subject.split('.')[2]));
+  const kinds = new Set(itemSubjects(0, service).map((subject) => subject.split('.')[2]));
   return `${[...kinds].map((kind) => code(String(kind))).join(' ')}${behind}`;
 }
 

@@ -8,12 +8,12 @@ import { partitionOf, STREAMS, subjects } from '#lib/topology/topology.ts';
 import { type LaneEvent, type Resolved, resolve } from './core/batch.ts';
 import { readEventKeys } from './core/event-keys.ts';
 import { Graph, type GraphSource } from './core/graph.ts';
-import { DAY_MS, seenKey } from './core/seen.ts';
+import { type ClaimedFrame, DAY_MS, seenKey } from './core/seen.ts';
 
 /** What the lane keeps; src/store has the one over Redis. */
 export interface LaneStore extends GraphSource {
   load(): Promise<LanePosition>;
-  seen(ids: readonly string[], day: number): Promise<boolean[]>;
+  claim(frames: readonly ClaimedFrame[], day: number): Promise<boolean[]>;
   loadOwners(keys: Iterable<string>): Promise<void>;
   loadNodes(customerIds: Iterable<string>): Promise<void>;
   commit(position: LanePosition, graph: Graph, taken: readonly string[], day: number): Promise<void>;
@@ -76,9 +76,10 @@ export class LaneHandler implements BatchHandler {
   async apply(messages: readonly LogMessage[]): Promise<void> {
     const last = messages.at(-1);
     if (!last) return;
-    const arrived = messages.flatMap((m) => this.eventsOf(m));
+    const frames = messages.map((m) => this.eventsOf(m));
+    const arrived = frames.flat();
     const day = Math.floor(last.storedAt / DAY_MS);
-    const events = await this.unseen(arrived, day);
+    const events = await this.unseen(frames, arrived, day);
     const graph = await this.graphFor(events);
     const resolved = resolve(events, graph);
     await this.publish(resolved, last.seq);
@@ -107,11 +108,9 @@ export class LaneHandler implements BatchHandler {
   }
 
   /** Events whose message id is new, in this batch and in the last day or two. */
-  private async unseen(arrived: readonly Arrived[], day: number): Promise<Arrived[]> {
-    const known = await this.store.seen(
-      arrived.map((e) => e.seenKey),
-      day,
-    );
+  private async unseen(frames: readonly Arrived[][], arrived: readonly Arrived[], day: number): Promise<Arrived[]> {
+    const claims = frames.flatMap((f) => (f[0] ? [{ seq: f[0].seq, ids: f.map((e) => e.seenKey) }] : []));
+    const known = await this.store.claim(claims, day);
     const inBatch = new Set<string>();
     return arrived.filter(({ seenKey: id }, i) => {
       if (known[i] || inBatch.has(id)) return false;

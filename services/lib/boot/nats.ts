@@ -23,6 +23,8 @@ export async function connectNats(url: string, name: string, logger: Logger): Pr
       pingInterval: 10_000,
       maxPingOut: 2,
       ignoreClusterUpdates: false,
+      // An Error with a stack for every request, in case it fails, is a percent or two of a busy stage.
+      noAsyncTraces: true,
     });
     checkVersion(connection.info?.version ?? '0');
     void logStatus(connection, logger);

@@ -36,7 +36,7 @@ export class Join {
   fill(max: number): void {
     while (this.steps.length - this.at < max) {
       const item = this.options.items.peek();
-      if (!item || !this.covered(item.seq)) return;
+      if (!item || !this.ready(item)) return;
       this.options.items.take(1);
       this.append(item);
     }
@@ -65,6 +65,11 @@ export class Join {
     const { items, upstream } = this.options;
     if (upstream && items.length > 0) upstream.onArrival(callback);
     else items.onArrival(callback);
+  }
+
+  /** Nobody upstream reads outcomes: there is nothing to wait for. */
+  private ready(item: LogMessage): boolean {
+    return item.subject === this.outcome || this.covered(item.seq);
   }
 
   private covered(seq: number): boolean {
@@ -96,7 +101,7 @@ export class Join {
 
   private isForeign(subject: string): boolean {
     if (subject.endsWith('.event') || subject === this.tick) return false;
-    if (subject === this.outcome) return this.options.stage !== 'messaging';
+    if (subject === this.outcome) return false;
     return subject !== this.ownDefinitions && !subject.startsWith(this.ownHandover);
   }
 

@@ -126,7 +126,7 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     this.announced.clear();
     this.writers.clear();
     await this.writer(subjects.log(this.partition, WIRING[stage].output));
-    const items = this.reader(itemSubjects(this.partition));
+    const items = this.reader(itemSubjects(this.partition, stage));
     const { upstream } = WIRING[stage];
     const upstreamReader =
       upstream && this.reader([subjects.log(this.partition, WIRING[upstream as 'journey'].output)]);

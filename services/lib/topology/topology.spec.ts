@@ -49,7 +49,7 @@ describe('wiring', () => {
     const outputs = wired.map(([, { output }]) => output);
     expect(new Set(outputs).size).toBe(outputs.length);
     // Steps are made by identity, the kit and outcomes; a stage that wrote one would wait for its own output.
-    const items = itemSubjects(3);
+    const items = itemSubjects(3, 'messaging');
     for (const output of outputs) {
       expect(items.filter((pattern) => matches(pattern, subjects.log(3, output)))).toEqual([]);
     }
@@ -81,7 +81,8 @@ describe('subjects', () => {
   });
 
   test('item subjects of a partition take its items and nothing of another partition', () => {
-    const taken = (subject: string) => itemSubjects(1).filter((pattern) => matches(pattern, subject)).length;
+    const taken = (subject: string) =>
+      itemSubjects(1, 'messaging').filter((pattern) => matches(pattern, subject)).length;
     const items = ['event', 'tick', 'outcome'] as const;
     for (const kind of items) expect(taken(subjects.log(1, kind))).toBe(1);
     for (const stage of STAGES) {

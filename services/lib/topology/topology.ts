@@ -47,31 +47,35 @@ export const subjects = {
   deadLetter: (stage: StageName, partition: number) => `dead.${stage}.${partition}`,
 };
 
+export type KeyedStageName = Exclude<StageName, 'identity' | 'analytics'>;
+
 export interface StageWiring {
   /** The stage whose output it waits for and merges in, so that results do not depend on who is faster. */
   readonly upstream?: StageName;
   /** The one kind it writes. */
   readonly output: LogKind;
+  /** Has work pending outside, and reads what became of it. */
+  readonly outcomes?: true;
 }
 
 /**
  * Every keyed stage steps through the same item subjects of its partition (itemSubjects), and acts on events, ticks, and its
- * own definitions, handovers and outcomes. identity reads a lane of INGEST instead and writes `event`; analytics reads
+ * own definitions and handovers; a stage with work pending outside reads its outcomes as well. identity reads a lane of INGEST instead and writes `event`; analytics reads
  * everything of a partition.
  */
-export const WIRING: Record<Exclude<StageName, 'identity' | 'analytics'>, StageWiring> = {
+export const WIRING: Record<KeyedStageName, StageWiring> = {
   profile: { output: 'profile' },
   segmentation: { output: 'segment' },
   journey: { upstream: 'segmentation', output: 'step' },
-  messaging: { upstream: 'journey', output: 'delivery' },
+  messaging: { upstream: 'journey', output: 'delivery', outcomes: true },
 };
 
-export const itemSubjects = (partition: number): string[] => [
+export const itemSubjects = (partition: number, stage: KeyedStageName): string[] => [
   `log.${partition}.event`,
   `log.${partition}.tick`,
   `log.${partition}.definition.*`,
   `log.${partition}.handover.*.*`,
-  `log.${partition}.outcome`,
+  ...(WIRING[stage].outcomes ? [subjects.log(partition, 'outcome')] : []),
 ];
 
 /** Preferred local ports; the next free one is taken when occupied. */

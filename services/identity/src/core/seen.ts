@@ -6,6 +6,12 @@ import { hash } from 'node:crypto';
  * in one packed list: about 17 bytes an id.
  */
 export const SEEN_BYTES = 14;
+/** The message ids of one frame, in order. */
+export interface ClaimedFrame {
+  readonly seq: number;
+  readonly ids: readonly string[];
+}
+
 export const DAY_MS = 24 * 3600 * 1000;
 
 /** As a latin-1 string, one character a byte: the key of sets, and cheap to put together. */

@@ -3,6 +3,7 @@ import { CustomerNode } from '#gen/recur/identity/v1/state.ts';
 import { FencedError, ThrownBackError } from '#lib/stream/partition-store.ts';
 import { identifierKey } from '../core/event-keys.ts';
 import type { Graph, GraphSource, Node } from '../core/graph.ts';
+import type { ClaimedFrame } from '../core/seen.ts';
 import { Recent } from './recent.ts';
 
 /** The lane's position: how far it has read, and its clock. */
@@ -21,27 +22,34 @@ const GUARD = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'FENCED' end
 if (redis.call('GET', KEYS[2]) or '') ~= ARGV[2] then return 'BACK' end`;
 
-/** Which of these message ids are known: one character each. Changes nothing. */
-const SEEN = `${GUARD}
-local ids, out = ARGV[5], {}
-for i = 1, #ids, 14 do
-  local slot, id = string.sub(ids, i, i + 1), string.sub(ids, i + 2, i + 13)
-  local known = redis.call('HEXISTS', ARGV[3] .. slot, id) == 1 or redis.call('HEXISTS', ARGV[4] .. slot, id) == 1
-  out[#out + 1] = known and '1' or '0'
+/**
+ * Takes message ids for the frames they came in, and says which were taken before: one character each. An id keeps the sequence
+ * of its frame, so that after a crash the same frame finds its own ids free.
+ */
+const CLAIM = `${GUARD}
+local out = {}
+for a = 5, #ARGV, 2 do
+  local seq, ids = ARGV[a], ARGV[a + 1]
+  for i = 1, #ids, 14 do
+    local slot, id = string.sub(ids, i, i + 1), string.sub(ids, i + 2, i + 13)
+    local bucket = ARGV[3] .. slot
+    local before = redis.call('HGET', ARGV[4] .. slot, id)
+    local known = (before and before ~= seq)
+      or (redis.call('HSETNX', bucket, id, seq) == 0 and redis.call('HGET', bucket, id) ~= seq)
+    out[#out + 1] = known and '1' or '0'
+  end
 end
 return table.concat(out)`;
 
 const COMMIT = `${GUARD}
-local a = 7
+local a = 6
 for i = 3, #KEYS do redis.call('SET', KEYS[i], ARGV[a]); a = a + 1 end
-local ids = ARGV[6]
-for i = 1, #ids, 14 do redis.call('HSET', ARGV[4] .. string.sub(ids, i, i + 1), string.sub(ids, i + 2, i + 13), '') end
 for i = a, #ARGV do redis.call('EXPIRE', ARGV[4] .. ARGV[i], ARGV[5]) end
 redis.call('SET', KEYS[2], ARGV[3])
 return 'OK'`;
 
 type Scripted = Redis & {
-  recurSeen(owner: string, position: string, ...args: (string | Buffer)[]): Promise<string>;
+  recurClaim(owner: string, position: string, ...args: (string | Buffer)[]): Promise<string>;
   recurIdentityCommit(keys: number, ...args: (string | Buffer)[]): Promise<string>;
 };
 
@@ -68,8 +76,8 @@ export class GraphStore implements GraphSource {
     this.redis = redis as Scripted;
     this.tag = tag;
     this.token = token;
-    if (!this.redis.recurSeen) {
-      this.redis.defineCommand('recurSeen', { numberOfKeys: 2, lua: SEEN });
+    if (!this.redis.recurClaim) {
+      this.redis.defineCommand('recurClaim', { numberOfKeys: 2, lua: CLAIM });
       this.redis.defineCommand('recurIdentityCommit', { lua: COMMIT });
     }
   }
@@ -82,12 +90,15 @@ export class GraphStore implements GraphSource {
     return this.stored ? (JSON.parse(this.stored) as LanePosition) : { seq: 0, clock: 0 };
   }
 
-  /** For each id whether it was taken before. Also makes sure the lane is still ours and Redis is where we left it. */
-  async seen(ids: readonly string[], day: number): Promise<boolean[]> {
+  /**
+   * Takes the message ids of frames, in order; for each id whether it was taken before, by another frame. Also makes sure the
+   * lane is still ours and Redis is where we left it.
+   */
+  async claim(frames: readonly ClaimedFrame[], day: number): Promise<boolean[]> {
     const { tag, token, stored } = this;
     const prefixes = [`${tag}:seen:${day}:`, `${tag}:seen:${day - 1}:`];
-    const packed = Buffer.from(ids.join(''), 'latin1');
-    const answer = await this.redis.recurSeen(`${tag}:owner`, `${tag}:position`, token, stored, ...prefixes, packed);
+    const flat = frames.flatMap(({ seq, ids }) => [String(seq), Buffer.from(ids.join(''), 'latin1')]);
+    const answer = await this.redis.recurClaim(`${tag}:owner`, `${tag}:position`, token, stored, ...prefixes, ...flat);
     this.check(answer);
     return Array.from(answer, (c) => c === '1');
   }
@@ -151,8 +162,7 @@ export class GraphStore implements GraphSource {
       keys.push(`${this.tag}:n:${node.id}`);
       values.push(encodeNode(node));
     }
-    const packed = Buffer.from(taken.join(''), 'latin1');
-    const fixed = [this.token, this.stored, next, `${this.tag}:seen:${day}:`, String(GENERATION_SECONDS), packed];
+    const fixed = [this.token, this.stored, next, `${this.tag}:seen:${day}:`, String(GENERATION_SECONDS)];
     const slots = this.newSlots(taken, day).map((slot) => Buffer.from(slot, 'latin1'));
     this.check(await this.redis.recurIdentityCommit(keys.length, ...keys, ...fixed, ...values, ...slots));
     this.stored = next;
