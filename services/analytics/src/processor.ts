@@ -16,7 +16,7 @@ export interface SinkLimits {
   readonly retryMs: number;
 }
 
-export const SINK_LIMITS: SinkLimits = { rows: 200_000, bytes: 96 << 20, waitMs: 1_000, offsetMs: 2_000, retryMs: 500 };
+export const SINK_LIMITS: SinkLimits = { rows: 100_000, bytes: 64 << 20, waitMs: 1_000, offsetMs: 2_000, retryMs: 500 };
 
 const BREATH_MS = 4;
 
