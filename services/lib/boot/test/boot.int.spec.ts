@@ -22,7 +22,8 @@ let running: SampleProcess[] = [];
 
 beforeAll(async () => {
   writeFileSync(join(servers.dir, 'tokens.json'), JSON.stringify({ [TOKEN]: { name: 'test', scopes: ['*'] } }));
-  nats = await connect({ servers: servers.nats.url });
+  // A test kills the server: the next one must not find this connection still waiting to come back.
+  nats = await connect({ servers: servers.nats.url, reconnectTimeWait: 50, maxReconnectAttempts: -1 });
   redis = new Redis(servers.redis.url);
   redis.on('error', () => undefined); // it is killed on purpose
 });
