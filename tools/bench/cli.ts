@@ -1,6 +1,7 @@
 import { e2e } from './e2e.ts';
 import { ingest } from './ingest.ts';
 import { latency } from './latency.ts';
+import { messageIds } from './message-ids.ts';
 import { type BenchOptions, readCommand } from './options.ts';
 import { type BenchResult, resultLine } from './result.ts';
 import { sink } from './sink.ts';
@@ -10,6 +11,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
   e2e,
   latency,
   sink,
+  'message-ids': messageIds,
 };
 
 const HELP = `npm run bench -- <name> [options]
@@ -21,8 +23,9 @@ line is the result as JSON. What each bench does, and what its bare loop does, i
   e2e        events/s that arrive in every store, with 50 segments and 5 journeys
   latency    from an accepted event to the mail it causes, at 1,000 events/s
   sink       rows/s from log frames into ClickHouse
+  message-ids  bytes of Redis an id takes that is remembered for a day or two
 
-  --events N        how many events (e2e, sink)
+  --events N        how many events (e2e, sink), ids (message-ids)
   --people N        customers of the sample shop (e2e)          (default 12000: 300,000 events are about their six months)
   --rounds N        ours and bare take turns so often           (ingest, e2e)
   --seconds N       length of a turn (ingest), of the load (latency)
