@@ -99,6 +99,7 @@ export class LogReader {
 
   private async read(): Promise<void> {
     const { js, stream, filters } = this.source;
+    await this.complainOfGap();
     const consumer = await js.consumers.get(stream, {
       filter_subjects: filters,
       deliver_policy: DeliverPolicy.StartSequence,
@@ -119,6 +120,18 @@ export class LogReader {
       if (this.queue.length >= MAX_MESSAGES || this.bytes >= MAX_BYTES) await this.room();
       if (this.stopped) return;
     }
+  }
+
+  /** What a stream's limits removed before it was read is lost to this reader: nobody may miss that. */
+  private async complainOfGap(): Promise<void> {
+    const { js, stream } = this.source;
+    const { state } = await (await js.jetstreamManager()).streams.info(stream);
+    if (state.first_seq <= this.next) return;
+    this.onError(
+      new Error(
+        `${stream}: reading from ${this.next}, but all before ${state.first_seq} is gone; rebuild from history`,
+      ),
+    );
   }
 
   private accept(m: JsMsg): void {

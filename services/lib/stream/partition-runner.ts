@@ -81,7 +81,13 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     const known = Math.max(this.announced.get(key) ?? -1, this.executor?.definitions.get(key)?.revision ?? -1);
     if (known >= d.revision) return;
     this.announced.set(key, d.revision);
-    await this.publishDefinition({ ...d, body: Buffer.from(d.body) });
+    try {
+      await this.publishDefinition({ ...d, body: Buffer.from(d.body) });
+    } catch (error) {
+      // Not there, as far as we know: the next change, or the next start, tries again. Twice in the log does no harm.
+      this.announced.delete(key);
+      throw error;
+    }
   }
 
   async append(records: readonly OutcomeRecord[]): Promise<void> {

@@ -148,6 +148,16 @@ describe('stream kit, two stages in a row', () => {
     await rig.stop();
   });
 
+  it('says so when the log was cut before it was read, and goes on with what there is', async () => {
+    await fresh();
+    await rig.feed(LOG);
+    await rig.cutLog(50);
+    const worker = await rig.worker('a');
+    await rig.settled();
+    expect(worker.logTail(200)).toContain('all before 51 is gone');
+    await rig.stop();
+  });
+
   it('on the live clock a timer fires within a second of its moment, though nothing else happens', async () => {
     await fresh();
     await rig.worker('a', { CLOCK: 'live' });

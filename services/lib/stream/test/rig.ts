@@ -120,6 +120,11 @@ export class Rig {
     }
   }
 
+  /** Removes the log up to a sequence, as its limits would. */
+  async cutLog(upTo: number): Promise<void> {
+    await this.jsm.streams.purge(STREAMS.log.name, { seq: upTo + 1 });
+  }
+
   /** What a subject holds, record by record. */
   async outputs(kind: 'segment' | 'step', partition: number): Promise<string[]> {
     const lines: string[] = [];
