@@ -13,6 +13,7 @@ export type Assembled =
   | { readonly kind: 'skipped'; readonly line: number };
 
 interface Group {
+  readonly id: string;
   readonly event: EventMapping;
   readonly rows: Row[];
   lastRow: number;
@@ -24,7 +25,10 @@ interface Group {
  */
 export class Assembler {
   private readonly mapping: Mapping;
-  private readonly open = new Map<string, Group>();
+  /** In the order of their first rows. */
+  private readonly open = new Set<Group>();
+  /** The newest group of each id that is still open. */
+  private readonly newest = new Map<string, Group>();
   /** Complete groups with rows at or behind the first row of one still open: what a resumed run must not take up again. */
   private readonly complete: Map<string, number>;
   private readonly window: number;
@@ -62,21 +66,25 @@ export class Assembler {
     const key = groupKey(row, event);
     const id = `${this.mapping.events.indexOf(event)}\u0001${key ?? `\u0001${row.line}`}`;
     if (row.line <= (this.complete.get(id) ?? -1)) return;
-    const group = this.open.get(id);
-    if (!group) {
-      // A row of its own is complete at once.
-      this.open.set(id, { event, rows: [row], lastRow: key === undefined ? Number.NEGATIVE_INFINITY : this.count });
+    const group = this.newest.get(id);
+    // A group that only waits for its turn is complete all the same: whether a row belongs to it must not depend on others.
+    if (group !== undefined && this.count - group.lastRow <= this.window) {
+      group.rows.push(row);
+      group.lastRow = this.count;
       return;
     }
-    group.rows.push(row);
-    group.lastRow = this.count;
+    // A row of its own is complete at once.
+    const opened = { id, event, rows: [row], lastRow: key === undefined ? Number.NEGATIVE_INFINITY : this.count };
+    this.open.add(opened);
+    this.newest.set(id, opened);
   }
 
   private *close(before: number): Generator<Assembled> {
-    for (const [id, group] of this.open) {
+    for (const group of this.open) {
       if (group.lastRow > before) return;
-      this.open.delete(id);
-      this.complete.set(id, group.rows.at(-1)?.line ?? 0);
+      this.open.delete(group);
+      if (this.newest.get(group.id) === group) this.newest.delete(group.id);
+      this.complete.set(group.id, group.rows.at(-1)?.line ?? 0);
       yield this.built(group);
     }
   }
