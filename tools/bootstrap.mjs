@@ -37,7 +37,7 @@ if (!target) {
 
 const state = installed();
 if (state !== 'current') {
-  console.log('Installing packages (a minute or two the first time) …');
+  console.error('Installing packages (a minute or two the first time) …');
   // Updating in place leaves the packages alone that running processes still read.
   must('npm', 'npm', [state === 'none' ? 'ci' : 'install', '--no-audit', '--no-fund']);
 }
