@@ -14,15 +14,20 @@ export interface Migration {
 /** Applied migrations must never change: what a database has would no longer be what the files say. */
 export class ChangedMigrationError extends Error {}
 
-/** Migrations of a folder in order. @throws when a name is not NNN_what.sql, or a number is missing or there twice */
+/**
+ * Migrations of a folder in order. Numbers may have gaps, so that branches made side by side need not agree on the next one.
+ * @throws when a name is not NNN_what.sql, or a number is there twice
+ */
 export async function readMigrations(folder: string): Promise<Migration[]> {
   const names = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort();
-  names.forEach((name, i) => {
+  const numbers = new Map<string, string>();
+  for (const name of names) {
     const number = /^(\d{3})_[a-z0-9_]+\.sql$/.exec(name)?.[1];
     if (number === undefined) throw new Error(`migration ${name}: the name must be NNN_what.sql`);
-    if (Number(number) !== i + 1)
-      throw new Error(`migration ${name}: expected number ${String(i + 1).padStart(3, '0')}`);
-  });
+    const other = numbers.get(number);
+    if (other !== undefined) throw new Error(`migration ${name}: ${other} has the number ${number} already`);
+    numbers.set(number, name);
+  }
   return Promise.all(names.map(async (name) => ({ name, sql: await readFile(join(folder, name), 'utf8') })));
 }
 
