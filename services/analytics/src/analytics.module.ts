@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import type { NatsConnection } from '@nats-io/transport-node';
 import {
   type DynamicModule,
@@ -18,6 +19,7 @@ import type { AnalyticsConfig } from './config.ts';
 import { ChdbEngine } from './engine/chdb-engine.ts';
 import { hostCheck, readerAccess } from './http/access.ts';
 import { ClickHouseHttp } from './http/clickhouse-http.ts';
+import { Spool } from './http/spool.ts';
 import { SinkStage } from './log/sink-stage.ts';
 import { AnalyticsHandlers } from './rpc/analytics-handlers.ts';
 import { migrate, readMigrations } from './store/migrate.ts';
@@ -50,7 +52,7 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
   ) {}
 
   async onModuleInit(): Promise<void> {
-    const { httpHost, clickhouseHttpPort, apiTokens } = this.config;
+    const { dataDir, httpHost, clickhouseHttpPort, apiTokens } = this.config;
     const seconds = new Histogram({
       name: 'recur_clickhouse_http_seconds',
       help: 'Queries over the ClickHouse HTTP interface, by outcome',
@@ -60,6 +62,7 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
     });
     this.#http = new ClickHouseHttp({
       engine: this.engine,
+      spool: await Spool.open(join(dataDir, 'exports')),
       version: await this.engine.version(),
       timeZone: 'UTC',
       admits: readerAccess(httpHost, apiTokens),

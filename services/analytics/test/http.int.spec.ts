@@ -1,8 +1,12 @@
 import { readFileSync } from 'node:fs';
-import { request } from 'node:http';
+import { readdir } from 'node:fs/promises';
+import { type IncomingHttpHeaders, request } from 'node:http';
+import { join } from 'node:path';
+import { brotliDecompressSync, gunzipSync, gzipSync, zstdDecompressSync } from 'node:zlib';
 import { createClient } from '@clickhouse/client';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ClickHouseHttp } from '../src/http/clickhouse-http.ts';
+import { Spool } from '../src/http/spool.ts';
 import { DAY, order, SampleLog } from './sample-log.ts';
 import { type TempEngine, tempEngine } from './temp-engine.ts';
 
@@ -22,6 +26,7 @@ beforeAll(async () => {
   );
   http = new ClickHouseHttp({
     engine: temp.engine,
+    spool: await Spool.open(join(temp.dataDir, 'exports')),
     version: '26.7.2.1',
     timeZone: 'UTC',
     admits: (_, password) => password === '' || password === 'right',
@@ -40,6 +45,19 @@ const get = (query: string, more: Record<string, string> = {}) =>
   fetch(`${base}/?${new URLSearchParams({ query, ...more })}`);
 const post = (body: string, more: Record<string, string> = {}, headers = {}) =>
   fetch(`${base}/?${new URLSearchParams(more)}`, { method: 'POST', body, headers });
+
+/** Nothing unpacked on the way, as fetch would. */
+const raw = (sql: string, more: Record<string, string>, headers: Record<string, string>) =>
+  new Promise<{ headers: IncomingHttpHeaders; body: Buffer }>((resolve, reject) => {
+    const url = `${base}/?${new URLSearchParams({ query: sql, ...more })}`;
+    request(url, { headers }, (answer) => {
+      const chunks: Buffer[] = [];
+      answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+      answer.on('end', () => resolve({ headers: answer.headers, body: Buffer.concat(chunks) }));
+    })
+      .on('error', reject)
+      .end();
+  });
 
 describe('as curl uses it', () => {
   it('answers health checks', async () => {
@@ -90,7 +108,124 @@ describe('as curl uses it', () => {
     expect((await get('SELECT 1', { database: 'system' })).status).toBe(404);
     expect((await get('SELECT 1', { default_format: "JSON'" })).status).toBe(404);
     expect((await post(`SELECT '${'x'.repeat(300_000)}'`)).status).toBe(400);
-    expect((await post('SELECT 1', {}, { 'content-encoding': 'gzip' })).status).toBe(501);
+    expect((await post('SELECT 1', {}, { 'content-encoding': 'lz4' })).status).toBe(501);
+    const notGzip = await post('SELECT 1', {}, { 'content-encoding': 'gzip' });
+    expect([notGzip.status, notGzip.headers.get('x-clickhouse-exception-code')]).toEqual([400, '271']);
+    const native = await post('SELECT 1', { compress: '1' });
+    expect([native.status, await native.text()]).toEqual([501, expect.stringContaining('choose gzip')]);
+    const multipart = await post('SELECT 1', {}, { 'content-type': 'multipart/form-data; boundary=x' });
+    expect([multipart.status, await multipart.text()]).toEqual([501, expect.stringContaining('External tables')]);
+  });
+
+  it('knows who asks by URL, ClickHouse headers, Basic and Bearer', async () => {
+    const basic = (password: string) => `Basic ${Buffer.from(`analyst:${password}`).toString('base64')}`;
+    const tried = await Promise.all(
+      ['right', 'wrong'].flatMap((password) => [
+        get('SELECT 1', { user: 'analyst', password }),
+        post('SELECT 1', {}, { 'x-clickhouse-user': 'analyst', 'x-clickhouse-key': password }),
+        post('SELECT 1', {}, { authorization: basic(password) }),
+        post('SELECT 1', {}, { authorization: `Bearer ${password}` }),
+      ]),
+    );
+    expect(tried.map((answer) => answer.status)).toEqual([200, 200, 200, 200, 403, 403, 403, 403]);
+    expect(tried.at(-1)?.headers.get('x-clickhouse-exception-code')).toBe('516');
+  });
+
+  it('packs answers as asked, and unpacks requests within the bound of a query', async () => {
+    const sql = "SELECT repeat('x', 10000)";
+    const unpack = { gzip: gunzipSync, br: brotliDecompressSync, zstd: zstdDecompressSync };
+    for (const [coding, unpacked] of Object.entries(unpack)) {
+      const answer = await raw(sql, { enable_http_compression: '1' }, { 'accept-encoding': `lz4, ${coding};q=0.5` });
+      expect(answer.headers['content-encoding']).toBe(coding);
+      expect(answer.body.length).toBeLessThan(1_000);
+      expect(unpacked(answer.body).toString()).toBe(`${'x'.repeat(10_000)}\n`);
+    }
+    const plain = await raw(sql, {}, { 'accept-encoding': 'gzip' });
+    expect([plain.headers['content-encoding'], plain.body.length]).toEqual([undefined, 10_001]);
+    const packed = await post(gzipSync('SELECT 42') as never, {}, { 'content-encoding': 'gzip' });
+    expect(await packed.text()).toBe('42\n');
+    const bomb = await post(
+      gzipSync(`SELECT '${'x'.repeat(20_000_000)}'`) as never,
+      {},
+      { 'content-encoding': 'gzip' },
+    );
+    expect([bomb.status, bomb.headers.get('x-clickhouse-exception-code')]).toEqual([400, '62']);
+  });
+
+  it('exports more than an answer may hold, whole files of any format, and keeps nothing', async () => {
+    const sql = 'SELECT number AS n, toString(number) AS s FROM numbers(2000000); -- all of them';
+    const tooMuch = await post(sql, { default_format: 'CSV' });
+    expect(tooMuch.headers.get('x-clickhouse-exception-code')).toBe('396');
+    const csv = await (await post(sql, { export: '1', default_format: 'CSVWithNames' })).text();
+    expect([csv.length, csv.slice(0, 14)]).toEqual([33_777_780 + 8, '"n","s"\n0,"0"\n']);
+    const parquet = Buffer.from(await (await post(sql, { export: '1', default_format: 'Parquet' })).arrayBuffer());
+    expect([parquet.toString('latin1', 0, 4), parquet.toString('latin1', parquet.length - 4)]).toEqual([
+      'PAR1',
+      'PAR1',
+    ]);
+    const packed = await raw(
+      sql,
+      { export: '1', default_format: 'TSV', enable_http_compression: '1' },
+      { 'accept-encoding': 'gzip' },
+    );
+    expect(gunzipSync(packed.body).length).toBe(29_777_780);
+    const empty = await post('SELECT 1 WHERE 0', { export: '1', default_format: 'CSV' });
+    expect([empty.status, await empty.text()]).toEqual([200, '']);
+    const refused = await Promise.all([
+      post('SELECT 1 FORMAT CSV', { export: '1' }),
+      post("INSERT INTO events (customer_id) VALUES ('x')", { export: '1' }),
+      post('SELECT number FROM numbers(100)', { export: '1', max_result_rows: '10' }),
+      post('SELECT * FROM nowhere', { export: '1' }),
+    ]);
+    expect(refused.map((answer) => answer.headers.get('x-clickhouse-exception-code'))).toEqual([
+      '36',
+      '164',
+      '396',
+      '60',
+    ]);
+    expect(await readdir(join(temp.dataDir, 'exports'))).toEqual([]);
+  });
+
+  it('writes Native in the revision a client speaks', async () => {
+    const columns = [
+      'number AS a',
+      'toString(number) AS b',
+      "toFixedString('ab', 2) AS c",
+      'toDecimal64(1.5, 6) AS d',
+      "toDateTime64('2026-01-02 03:04:05', 3, 'UTC') AS e",
+      'toLowCardinality(toString(number % 3)) AS f',
+      'if(number % 2 = 0, NULL, number) AS g',
+      'range(number) AS h',
+      "map('k', number) AS i",
+      "(number, 'x', [toLowCardinality('y')])::Tuple(n UInt64, `it''s, ok` String, l Array(LowCardinality(String))) AS j",
+      'toUUID(toString(generateUUIDv4())) = toUUID(toString(generateUUIDv4())) AS k',
+      "CAST(1, 'Enum8(\\'a, (b\\' = 1, \\'c\\' = 2)') AS l",
+      "CAST(['x', NULL], 'Array(LowCardinality(Nullable(String)))') AS m",
+      'toDecimal128(1, 20) AS o',
+      'INTERVAL 1 DAY AS p',
+      '[]::Array(UInt8) AS q',
+      'NULL AS r',
+    ];
+    const from = ' FROM numbers(5) FORMAT Native';
+    const bytesOf = async (select: string, more = {}) =>
+      Buffer.from(await (await post(`SELECT ${select}${from}`, more)).arrayBuffer());
+    const expected = [Buffer.of(1, 0, 2, 255, 255, 255, 255, 0), Buffer.of(columns.length, 5)];
+    for (const column of columns) {
+      const one = await bytesOf(column);
+      const nameEnd = 3 + (one[2] as number);
+      const dataFrom = nameEnd + 1 + (one[nameEnd] as number);
+      expected.push(one.subarray(2, dataFrom), Buffer.of(0), one.subarray(dataFrom));
+    }
+    const all = columns.join(', ');
+    expect((await bytesOf(all, { client_protocol_version: '54460' })).toString('hex')).toBe(
+      Buffer.concat(expected).toString('hex'),
+    );
+    expect(await bytesOf(all, { client_protocol_version: '54405' })).toHaveLength(
+      Buffer.concat(expected).length - columns.length,
+    );
+    expect(await bytesOf(all)).toHaveLength(Buffer.concat(expected).length - columns.length - 8);
+    const json = await post(`SELECT '{}'::JSON AS x${from}`, { client_protocol_version: '54460' });
+    expect([json.status, await json.text()]).toEqual([501, expect.stringContaining('JSON')]);
   });
 
   it('answers nobody who came by another name', async () => {
@@ -187,6 +322,9 @@ describe('@clickhouse/client', () => {
     });
     try {
       expect((await client.ping()).success).toBe(true);
+      const packed = createClient({ url: base, compression: { response: true } });
+      expect(await (await packed.query({ query: 'SELECT 7 AS x', format: 'JSONEachRow' })).json()).toEqual([{ x: 7 }]);
+      await packed.close();
       const result = await client.query({
         query:
           'SELECT customer_id, count() AS orders FROM v_orders WHERE customer_id = {id:String} GROUP BY customer_id',

@@ -10,6 +10,10 @@ export class BoundedQueue {
     this.#waiting = waiting;
   }
 
+  get size(): number {
+    return this.#running;
+  }
+
   get full(): boolean {
     return this.#active >= this.#running && this.#turns.length >= this.#waiting;
   }

@@ -10,6 +10,8 @@ export interface Refusal {
 export interface Checked {
   /** The format the query asks for itself. */
   readonly format: string | undefined;
+  /** Where its last word ends: semicolons and comments may follow. */
+  readonly end: number;
 }
 
 export const isRefusal = (found: Checked | Refusal): found is Refusal => 'code' in found;
@@ -106,7 +108,7 @@ export function checkQuery(sql: string, params: Readonly<Record<string, string>>
     throw error;
   }
   while (isSign(tokens.at(-1), ';')) tokens.pop();
-  return refusalOf(tokens, params) ?? { format: formatOf(tokens) };
+  return refusalOf(tokens, params) ?? { format: formatOf(tokens), end: tokens.at(-1)?.end ?? 0 };
 }
 
 function refusalOf(tokens: readonly Token[], params: Readonly<Record<string, string>>): Refusal | undefined {

@@ -3,6 +3,8 @@ export interface Token {
   readonly kind: 'word' | 'quoted' | 'string' | 'number' | 'sign' | 'parameter';
   /** Words and quoted identifiers without quotes; parameters as `name:Type`. */
   readonly text: string;
+  /** Where it ends in the query. */
+  readonly end: number;
 }
 
 /** The text cannot be cut into tokens the way ClickHouse would, so nobody can say what it does. */
@@ -34,7 +36,7 @@ export function tokensOf(sql: string): Token[] {
     for (const [kind] of RULES) {
       const text = groups[kind];
       if (text === undefined) continue;
-      if (kind !== 'nothing') tokens.push({ kind, text: bare(kind, text) });
+      if (kind !== 'nothing') tokens.push({ kind, text: bare(kind, text), end: TOKEN.lastIndex });
       break;
     }
   }

@@ -89,6 +89,14 @@ export class ChdbEngine implements Engine {
   }
 
   async read(request: ReadRequest): Promise<ReadResult> {
+    return this.#reading(request, request.sql);
+  }
+
+  async readInto(file: string, request: ReadRequest): Promise<Omit<ReadResult, 'body'>> {
+    return this.#reading(request, `${request.sql}\nINTO OUTFILE ${quote(file)} FORMAT ${request.format}`);
+  }
+
+  async #reading(request: ReadRequest, sql: string): Promise<ReadResult> {
     const { limits } = request;
     const settings = Object.entries({
       ...request.settings,
@@ -107,7 +115,7 @@ export class ChdbEngine implements Engine {
       await run(session, `USE ${quoteName(request.database)}`, {});
       await run(session, `SET ${[...settings, ...params].join(', ')}`, {});
       await run(session, 'SET readonly = 1', {});
-      return await run(session, request.sql, { format: request.format });
+      return await run(session, sql, { format: request.format });
     } finally {
       session.close();
     }

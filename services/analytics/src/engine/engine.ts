@@ -20,6 +20,12 @@ export interface Engine {
   /** Somebody else's query: read-only, within `limits`, on a connection of its own. @throws EngineError */
   read(request: ReadRequest): Promise<ReadResult>;
 
+  /**
+   * The same, but the result goes into a file on this machine, so that its size is no matter of memory.
+   * @param file a new one, absolute; the caller deletes it, also after an error
+   */
+  readInto(file: string, request: ReadRequest): Promise<Omit<ReadResult, 'body'>>;
+
   close(): Promise<void>;
 }
 

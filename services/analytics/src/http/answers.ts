@@ -44,6 +44,7 @@ const STATUS: readonly (readonly [number, readonly string[]])[] = [
       'SYNTAX_ERROR',
       'TYPE_MISMATCH',
       'INCORRECT_DATA',
+      'CANNOT_DECOMPRESS',
       'ILLEGAL_TYPE_OF_ARGUMENT',
       'ILLEGAL_AGGREGATION',
       'NUMBER_OF_ARGUMENTS_DOESNT_MATCH',

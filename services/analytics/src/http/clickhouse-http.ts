@@ -1,14 +1,20 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { BoundedQueue } from '../core/bounded-queue.ts';
-import { checkQuery, isRefusal } from '../core/sql-guard.ts';
-import { type Engine, EngineError } from '../engine/engine.ts';
+import { UnknownNativeType, withRevision } from '../core/native-revision.ts';
+import { type Checked, checkQuery, isRefusal } from '../core/sql-guard.ts';
+import { type Engine, EngineError, type ReadRequest, type ReadResult } from '../engine/engine.ts';
 import { contentTypeOf, statusOf } from './answers.ts';
+import { compressor, textOf } from './compression.ts';
 import { MAX_SQL_BYTES, parseRequest, type QueryRequest } from './request.ts';
+import type { Spool } from './spool.ts';
 
 export interface ClickHouseHttpParts {
   readonly engine: Engine;
+  readonly spool: Spool;
   readonly version: string;
   readonly timeZone: string;
   /** Whether this user may read. */
@@ -22,6 +28,9 @@ export interface ClickHouseHttpParts {
 /** Queries at a time, and how many may wait: the sink always finds a thread of the engine. */
 const RUNNING = 2;
 const WAITING = 16;
+/** Exports take minutes: they have a place of their own, beside the queries of people who wait. */
+const EXPORTING = 1;
+const EXPORTS_WAITING = 4;
 /** Room for parameters beside the query. */
 const MAX_URL_BYTES = 65_536;
 
@@ -31,6 +40,7 @@ const MAX_URL_BYTES = 65_536;
 export class ClickHouseHttp {
   readonly #parts: ClickHouseHttpParts;
   readonly #queue = new BoundedQueue(RUNNING, WAITING);
+  readonly #exports = new BoundedQueue(EXPORTING, EXPORTS_WAITING);
   readonly #server: Server;
 
   constructor(parts: ClickHouseHttpParts) {
@@ -84,9 +94,8 @@ export class ClickHouseHttp {
   async #query(url: URL, request: IncomingMessage, response: ServerResponse): Promise<string> {
     let queryId: string = randomUUID();
     try {
-      if (request.headers['content-encoding'] !== undefined)
-        throw new EngineError(48, 'NOT_IMPLEMENTED', 'Compressed requests are not supported here');
-      const asked = parseRequest(url.searchParams, request.headers, await bodyOf(request));
+      const text = await textOf(request, MAX_SQL_BYTES);
+      const asked = parseRequest(url.searchParams, request.headers, text);
       if (/^[\w.:-]{1,128}$/.test(asked.queryId ?? '')) queryId = asked.queryId as string;
       response.setHeader('X-ClickHouse-Query-Id', queryId);
       response.setHeader('X-ClickHouse-Timezone', this.#parts.timeZone);
@@ -112,35 +121,101 @@ export class ClickHouseHttp {
     }
     const checked = checkQuery(asked.sql, asked.params);
     if (isRefusal(checked)) throw new EngineError(checked.code, checked.type, checked.reason);
-    if (this.#queue.full)
+    const format = checked.format ?? asked.format ?? 'TabSeparated';
+    const { database, params, settings, limits } = asked;
+    const query: ReadRequest = { sql: asked.sql, format, database, params, settings, limits };
+    if (asked.exported) return this.#export(asked, query, checked, response);
+    const result = await this.#inTurn(this.#queue, () => this.#parts.engine.read(query), response);
+    if (!result) return;
+    const body = format.toLowerCase() === 'native' ? inRevision(result.body, asked.nativeRevision) : result.body;
+    headers(response, format, result, body.length);
+    await send(response, body.length, body, asked.coding);
+  }
+
+  async #export(
+    asked: QueryRequest,
+    query: ReadRequest,
+    { format, end }: Checked,
+    response: ServerResponse,
+  ): Promise<void> {
+    if (format !== undefined)
+      throw new EngineError(
+        36,
+        'BAD_ARGUMENTS',
+        'An export names its format by default_format, not by FORMAT in the query',
+      );
+    const bare = { ...query, sql: query.sql.slice(0, end) };
+    const fill = () => this.#parts.spool.fill(this.#parts.engine, bare);
+    const spooled = await this.#inTurn(this.#exports, fill, response);
+    if (!spooled) return;
+    headers(response, query.format, spooled.result, spooled.size);
+    await send(response, spooled.size, spooled.body, asked.coding);
+  }
+
+  async #inTurn<T>(queue: BoundedQueue, work: () => Promise<T>, response: ServerResponse): Promise<T | undefined> {
+    if (queue.full)
       throw new EngineError(
         202,
         'TOO_MANY_SIMULTANEOUS_QUERIES',
-        `Too many simultaneous queries. Maximum: ${RUNNING}, waiting: ${WAITING}`,
+        `Too many simultaneous queries. Maximum: ${queue.size}`,
       );
-    const format = checked.format ?? asked.format ?? 'TabSeparated';
-    const { sql, database, params, settings, limits } = asked;
-    const read = () => this.#parts.engine.read({ sql, format, database, params, settings, limits });
-    const result = await this.#queue.run(read, () => !response.destroyed);
-    if (!result) return;
-    response.setHeader('X-ClickHouse-Format', format);
-    response.setHeader(
-      'X-ClickHouse-Summary',
-      JSON.stringify({
-        read_rows: String(result.rowsRead),
-        read_bytes: String(result.bytesRead),
-        written_rows: '0',
-        written_bytes: '0',
-        total_rows_to_read: '0',
-        result_rows: '0',
-        result_bytes: String(result.body.length),
-        elapsed_ns: String(Math.round(result.seconds * 1e9)),
-      }),
-    );
-    response.setHeader('Content-Type', contentTypeOf(format));
-    response.writeHead(200, { 'Content-Length': result.body.length });
-    response.end(result.body);
+    return queue.run(work, () => !response.destroyed);
   }
+}
+
+function inRevision(body: Uint8Array, revision: number): Uint8Array {
+  try {
+    return withRevision(body, revision);
+  } catch (error) {
+    if (!(error instanceof UnknownNativeType)) throw error;
+    throw new EngineError(
+      48,
+      'NOT_IMPLEMENTED',
+      `A column of type ${error.message.slice(0, 60)} in Native: convert it, e.g. by toString`,
+    );
+  }
+}
+
+function headers(
+  response: ServerResponse,
+  format: string,
+  { rowsRead, bytesRead, seconds }: Omit<ReadResult, 'body'>,
+  size: number,
+): void {
+  response.setHeader('X-ClickHouse-Format', format);
+  response.setHeader(
+    'X-ClickHouse-Summary',
+    JSON.stringify({
+      read_rows: String(rowsRead),
+      read_bytes: String(bytesRead),
+      written_rows: '0',
+      written_bytes: '0',
+      total_rows_to_read: '0',
+      result_rows: '0',
+      result_bytes: String(size),
+      elapsed_ns: String(Math.round(seconds * 1e9)),
+    }),
+  );
+  response.setHeader('Content-Type', contentTypeOf(format));
+}
+
+/** The answer is whole before its first byte goes: a status of 200 is the truth. */
+async function send(
+  response: ServerResponse,
+  size: number,
+  body: Uint8Array | Readable,
+  coding: string | undefined,
+): Promise<void> {
+  if (coding === undefined || size === 0) response.writeHead(200, { 'Content-Length': size });
+  else response.writeHead(200, { 'Content-Encoding': coding, Vary: 'Accept-Encoding' });
+  if (coding === undefined && body instanceof Uint8Array) return void response.end(body);
+  const source = body instanceof Uint8Array ? Readable.from([body]) : body;
+  const through = coding === undefined || size === 0 ? [] : [compressor(coding)];
+  await pipeline([source, ...through, response]).catch((error: NodeJS.ErrnoException) => {
+    // Whoever asked went away.
+    if (error.code !== 'ERR_STREAM_PREMATURE_CLOSE' && error.code !== 'ECONNRESET' && error.code !== 'EPIPE')
+      throw error;
+  });
 }
 
 function end(response: ServerResponse, status: number, text: string): void {
@@ -150,16 +225,4 @@ function end(response: ServerResponse, status: number, text: string): void {
     'Content-Length': Buffer.byteLength(text),
   });
   response.end(text);
-}
-
-async function bodyOf(request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_SQL_BYTES)
-      throw new EngineError(62, 'SYNTAX_ERROR', `Max query size exceeded (${MAX_SQL_BYTES} bytes)`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString();
 }

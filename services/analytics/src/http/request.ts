@@ -1,4 +1,6 @@
 import { EngineError, type ReadLimits } from '../engine/engine.ts';
+import { codingFor } from './compression.ts';
+import { EXPORT_LIMITS } from './spool.ts';
 
 /** What a request of ClickHouse's HTTP interface asks for. */
 export interface QueryRequest {
@@ -9,6 +11,12 @@ export interface QueryRequest {
   readonly params: Readonly<Record<string, string>>;
   readonly settings: Readonly<Record<string, string>>;
   readonly limits: ReadLimits;
+  /** The result may be large: it is written to disk first, within EXPORT_LIMITS. */
+  readonly exported: boolean;
+  /** What the client takes compressed, by Accept-Encoding; undefined: as it is. */
+  readonly coding: string | undefined;
+  /** Of the Native format; 0 when the client names none. */
+  readonly nativeRevision: number;
   readonly user: string;
   readonly password: string;
 }
@@ -28,7 +36,7 @@ const MAX_PARAMS = 100;
 
 /** About transport, sessions or other layers; nothing here depends on them. */
 const IGNORED =
-  /^(query|query_id|database|default_format|user|password|compress|decompress|buffer_size|wait_end_of_query|enable_http_compression|http_\w+|send_progress_in_http_headers|session_id|session_timeout|session_check|quota_key|role|stacktrace|client_protocol_version|close_session|log_comment|log_queries|readonly|max_threads|result_overflow_mode|add_http_cors_header|cancel_http_readonly_queries_on_client_close)$/;
+  /^(query|query_id|database|default_format|user|password|export|network_compression_method|network_zstd_compression_level|buffer_size|wait_end_of_query|enable_http_compression|http_\w+|send_progress_in_http_headers|session_id|session_timeout|session_check|quota_key|role|stacktrace|client_protocol_version|close_session|log_comment|log_queries|readonly|max_threads|result_overflow_mode|add_http_cors_header|cancel_http_readonly_queries_on_client_close)$/;
 /** How a result looks, and nothing else. */
 const ALLOWED =
   /^(output_format_\w+|format_csv_delimiter|format_\w+_null_representation|date_time_output_format|session_timezone|extremes|join_use_nulls|limit|offset|max_block_size|use_client_time_zone|interactive_delay|allow_experimental_analyzer|enable_analyzer|prefer_column_name_to_alias|final)$/;
@@ -50,14 +58,26 @@ export function parseRequest(
     const value = headers[name];
     return typeof value === 'string' && value !== '' ? value : undefined;
   };
-  const [params, settings, limits] = readSettings(search);
+  if (/^multipart\//i.test(header('content-type') ?? ''))
+    throw new EngineError(48, 'NOT_IMPLEMENTED', 'External tables (multipart/form-data) are not supported here');
+  for (const name of ['compress', 'decompress']) {
+    // ClickHouse's own framing needs a checksum nobody else uses; whoever asks for it cannot read anything else.
+    if (isOn(search.get(name)))
+      throw new EngineError(
+        48,
+        'NOT_IMPLEMENTED',
+        `${name}=1 (blocks of LZ4 or ZSTD) is not supported here: turn compression off in the client, or choose gzip`,
+      );
+  }
+  const exported = isOn(search.get('export'));
+  const [params, settings, limits] = readSettings(search, exported ? EXPORT_LIMITS : READ_LIMITS);
   const database = search.get('database') ?? header('x-clickhouse-database') ?? 'recur';
   if (!['recur', 'default'].includes(database))
     throw new EngineError(81, 'UNKNOWN_DATABASE', `Database ${database.slice(0, 64)} does not exist`);
   const format = search.get('default_format') ?? header('x-clickhouse-format');
   if (format !== undefined && !/^\w{1,64}$/.test(format))
     throw new EngineError(73, 'UNKNOWN_FORMAT', `Unknown format ${format.slice(0, 64)}`);
-  const [basicUser, basicPassword] = basicAuth(header('authorization'));
+  const [basicUser, basicPassword] = authorization(header('authorization'));
   return {
     sql,
     queryId: search.get('query_id') ?? undefined,
@@ -66,15 +86,23 @@ export function parseRequest(
     params,
     settings,
     limits,
+    exported,
+    coding: isOn(search.get('enable_http_compression')) ? codingFor(header('accept-encoding')) : undefined,
+    nativeRevision: Math.max(0, Math.trunc(Number(search.get('client_protocol_version') ?? 0)) || 0),
     user: search.get('user') ?? header('x-clickhouse-user') ?? basicUser,
     password: search.get('password') ?? header('x-clickhouse-key') ?? basicPassword,
   };
 }
 
-function readSettings(search: URLSearchParams): [Record<string, string>, Record<string, string>, ReadLimits] {
+const isOn = (value: string | null): boolean => value === '1' || value === 'true';
+
+function readSettings(
+  search: URLSearchParams,
+  most: ReadLimits,
+): [Record<string, string>, Record<string, string>, ReadLimits] {
   const params: Record<string, string> = Object.create(null) as Record<string, string>;
   const settings: Record<string, string> = Object.create(null) as Record<string, string>;
-  let limits = READ_LIMITS;
+  let limits = most;
   let count = 0;
   for (const [name, value] of search) {
     if (++count > MAX_PARAMS) throw new EngineError(36, 'BAD_ARGUMENTS', `More than ${MAX_PARAMS} URL parameters`);
@@ -108,7 +136,9 @@ function lower(limits: ReadLimits, key: keyof ReadLimits, name: string, text: st
   return value === 0 ? limits : { ...limits, [key]: Math.min(limits[key], value) };
 }
 
-function basicAuth(header: string | undefined): [user: string, password: string] {
+function authorization(header: string | undefined): [user: string, password: string] {
+  const bearer = /^Bearer (\S+)$/i.exec(header ?? '')?.[1];
+  if (bearer !== undefined) return ['default', bearer];
   const encoded = /^Basic ([A-Za-z0-9+/=]+)$/i.exec(header ?? '')?.[1];
   if (encoded === undefined) return ['default', ''];
   const text = Buffer.from(encoded, 'base64').toString();
