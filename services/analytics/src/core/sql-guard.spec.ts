@@ -65,10 +65,16 @@ describe('sql guard', () => {
     expect(refused("SELECT {f:Identifier}('/etc/passwd')", { f: 'file' })).toBe('ACCESS_DENIED');
   });
 
+  it('tells where the query ends, whatever follows', () => {
+    const sql = "SELECT 'a;' FROM x";
+    for (const tail of ['', ';', ' ; -- that was it', '\n/* ; */;'])
+      expect(checkQuery(sql + tail)).toMatchObject({ end: sql.length });
+  });
+
   it('tells the format the query asks for', () => {
-    expect(checkQuery('SELECT 1 FORMAT JSONEachRow')).toEqual({ format: 'JSONEachRow' });
-    expect(checkQuery('SELECT 1 FORMAT CSV SETTINGS a = 1')).toEqual({ format: 'CSV' });
-    expect(checkQuery("SELECT format('{}', 'FORMAT CSV')")).toEqual({ format: undefined });
+    expect(checkQuery('SELECT 1 FORMAT JSONEachRow')).toMatchObject({ format: 'JSONEachRow' });
+    expect(checkQuery('SELECT 1 FORMAT CSV SETTINGS a = 1')).toMatchObject({ format: 'CSV' });
+    expect(checkQuery("SELECT format('{}', 'FORMAT CSV')")).toMatchObject({ format: undefined });
   });
 
   it('no dangerous word gets through in any spelling of it outside strings and comments', () => {
