@@ -16,25 +16,31 @@ import { CONFIG, LOGGER, NATS, READINESS, REDIS, REGISTRY, RPC_SERVICES } from '
 import { rpcService } from '#lib/rpc/service.ts';
 import type { Logger } from '#lib/telemetry/logger.ts';
 import type { AnalyticsConfig } from './config.ts';
-import { ChdbEngine } from './engine/chdb-engine.ts';
+import type { Engine } from './engine/engine.ts';
+import { openEngine } from './engine/open-engine.ts';
 import { hostCheck, readerAccess } from './http/access.ts';
 import { ClickHouseHttp } from './http/clickhouse-http.ts';
 import { Spool } from './http/spool.ts';
 import { SinkStage } from './log/sink-stage.ts';
 import { AnalyticsHandlers } from './rpc/analytics-handlers.ts';
 import { migrate, readMigrations } from './store/migrate.ts';
+import { applyRetention } from './store/retention.ts';
 import { sqlFolder } from './store/sql-folders.ts';
 import { makeViews } from './store/views.ts';
 
 /** Queries under way when the service ends get so long, ms. */
 const QUERY_GRACE_MS = 2_000;
 
-/** The embedded ClickHouse with its tables and views, open as long as the service lives. */
-async function openEngine({ dataDir, shopTimeZone }: AnalyticsConfig, logger: Logger): Promise<ChdbEngine> {
-  const engine = await ChdbEngine.open(dataDir);
-  const ran = await migrate(engine, await readMigrations(sqlFolder(import.meta.dirname, 'migrations')));
-  await makeViews(engine, sqlFolder(import.meta.dirname, 'views'), shopTimeZone);
-  logger.info({ version: await engine.version(), migrations: ran }, 'ClickHouse open');
+const ENGINE = Symbol('ClickHouse');
+
+/** ClickHouse with its tables and views, open as long as the service lives. */
+async function openStore(config: AnalyticsConfig, logger: Logger): Promise<Engine> {
+  const { deployment, shopTimeZone, retentionMonths } = config;
+  const engine = await openEngine(config);
+  const ran = await migrate(engine, await readMigrations(sqlFolder(import.meta.dirname, 'migrations')), deployment);
+  await makeViews(engine, sqlFolder(import.meta.dirname, 'views'), shopTimeZone, deployment);
+  const retention = await applyRetention(engine, retentionMonths, deployment);
+  logger.info({ version: await engine.version(), migrations: ran, retention }, 'ClickHouse open');
   return engine;
 }
 
@@ -47,7 +53,7 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(REGISTRY) private readonly registry: Registry,
     @Inject(READINESS) private readonly readiness: Readiness,
-    @Inject(ChdbEngine) private readonly engine: ChdbEngine,
+    @Inject(ENGINE) private readonly engine: Engine,
     @Inject(SinkStage) private readonly stage: SinkStage,
   ) {}
 
@@ -85,12 +91,12 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
 
 @Module({
   providers: [
-    { provide: ChdbEngine, inject: [CONFIG, LOGGER], useFactory: openEngine },
+    { provide: ENGINE, inject: [CONFIG, LOGGER], useFactory: openStore },
     {
       provide: SinkStage,
-      inject: [ChdbEngine, NATS, REDIS, CONFIG, LOGGER, REGISTRY],
+      inject: [ENGINE, NATS, REDIS, CONFIG, LOGGER, REGISTRY],
       useFactory: (
-        engine: ChdbEngine,
+        engine: Engine,
         nats: NatsConnection,
         redis: Redis,
         { replicaId }: AnalyticsConfig,
@@ -100,8 +106,8 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
     },
     {
       provide: RPC_SERVICES,
-      inject: [ChdbEngine, SinkStage],
-      useFactory: (engine: ChdbEngine, stage: SinkStage) => [
+      inject: [ENGINE, SinkStage],
+      useFactory: (engine: Engine, stage: SinkStage) => [
         rpcService(AnalyticsServiceService, new AnalyticsHandlers(engine, () => stage.sink)),
       ],
     },

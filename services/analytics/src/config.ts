@@ -1,6 +1,60 @@
-import { type ConfigWith, loadConfig } from '#lib/config/config.ts';
+import { type ConfigWith, readConfig } from '#lib/config/config.ts';
+import { Settings, withoutCredentials } from '#lib/config/settings.ts';
+import { type Deployment, EMBEDDED, parseDeployment } from './core/deployment.ts';
 
-export type AnalyticsConfig = ConfigWith<'dataDir' | 'clickhouseHttpPort'>;
+/** Where ClickHouse is and what of history it keeps. */
+export interface StoreConfig {
+  /** CLICKHOUSE_URL: empty for the embedded engine, http://host:8123 for a server, with ?cluster=NAME for a cluster. */
+  readonly deployment: Deployment;
+  /** DATA_DIR: folder of the embedded engine; empty with a server. */
+  readonly dataDir: string;
+  /** CLICKHOUSE_USER and CLICKHOUSE_PASSWORD_FILE: who analytics is on a server; may write in database recur. */
+  readonly clickhouseUser: string | undefined;
+  readonly clickhousePassword: string | undefined;
+  /** RETENTION_MONTHS: behaviour older than so many months is deleted; 0 keeps everything. Orders and merges always stay. */
+  readonly retentionMonths: number;
+  /** INDUSTRY_LTV: net sales per customer in the trade, whole units of the currency; 0 when nobody knows. */
+  readonly industryLtv: number;
+}
 
-/** DATA_DIR: folder of the embedded ClickHouse. CLICKHOUSE_HTTP_PORT: its HTTP interface, on HTTP_HOST. */
-export const config = (env: NodeJS.ProcessEnv): AnalyticsConfig => loadConfig(env, ['dataDir', 'clickhouseHttpPort']);
+export type AnalyticsConfig = ConfigWith<'clickhouseHttpPort'> & StoreConfig;
+
+/** CLICKHOUSE_HTTP_PORT: the SQL endpoint analytics serves itself, on HTTP_HOST. */
+export function config(env: NodeJS.ProcessEnv): AnalyticsConfig {
+  const settings = new Settings(env);
+  const base = readConfig(settings, ['clickhouseHttpPort']);
+  const store = readStore(settings);
+  // On the event clock old events come all the time, and would be gone before anybody saw them.
+  if (base.clock === 'event' && store.retentionMonths > 0)
+    settings.problem('RETENTION_MONTHS', 'must be 0 with CLOCK=event: retention is counted from today');
+  settings.finish();
+  return { ...base, ...store };
+}
+
+/** Of the migration tool, which needs nothing else. */
+export function storeConfig(env: NodeJS.ProcessEnv): StoreConfig & { readonly shopTimeZone: string } {
+  const settings = new Settings(env);
+  const store = readStore(settings);
+  const shopTimeZone = settings.text('SHOP_TIME_ZONE', { otherwise: 'UTC' });
+  settings.finish();
+  return { ...store, shopTimeZone };
+}
+
+function readStore(settings: Settings): StoreConfig {
+  let deployment = EMBEDDED;
+  try {
+    deployment = parseDeployment(settings.text('CLICKHOUSE_URL', { otherwise: '' }));
+  } catch (error) {
+    settings.problem('CLICKHOUSE_URL', (error as Error).message, withoutCredentials);
+  }
+  const dataDir = settings.text('DATA_DIR', { otherwise: '' });
+  if (deployment.kind === 'embedded' && dataDir === '') settings.missing('DATA_DIR');
+  return {
+    deployment,
+    dataDir,
+    clickhouseUser: settings.text('CLICKHOUSE_USER', { otherwise: undefined }),
+    clickhousePassword: settings.file('CLICKHOUSE_PASSWORD_FILE', (text) => text.trim(), { otherwise: undefined }),
+    retentionMonths: settings.integer('RETENTION_MONTHS', { min: 0, max: 1_200, otherwise: 0 }),
+    industryLtv: settings.integer('INDUSTRY_LTV', { min: 0, max: 1_000_000_000, otherwise: 0 }),
+  };
+}

@@ -118,9 +118,9 @@ export class Settings {
     });
   }
 
-  /** Add a problem that concerns several settings or needs another look. */
-  problem(name: string, rule: string): void {
-    this.#problems.push({ name, value: show(this.#env[name]), rule });
+  /** Add a problem that concerns several settings or needs another look. @param display for values that may hold a secret */
+  problem(name: string, rule: string, display: (value: string) => string = show): void {
+    this.#problems.push({ name, value: display(this.#env[name] ?? ''), rule });
   }
 
   /** An optional setting that turned out to be needed. */

@@ -1,7 +1,15 @@
 import { mkdir, open, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { drainPending, type QueryOptions, Session } from 'chdb';
-import { type Engine, EngineError, type Params, quote, type ReadRequest, type ReadResult } from './engine.ts';
+import {
+  type Engine,
+  EngineError,
+  type Params,
+  parameterText,
+  quote,
+  type ReadRequest,
+  type ReadResult,
+} from './engine.ts';
 
 /**
  * One block becomes one part only when the engine neither cuts it up nor waits for more, and one thread writes it.
@@ -53,7 +61,7 @@ export class ChdbEngine implements Engine {
   }
 
   async rows<T>(sql: string, params: Params = {}): Promise<T[]> {
-    const bound = Object.entries(params).map(([name, value]) => `SET param_${name} = ${quote(String(value))}`);
+    const bound = Object.entries(params).map(([name, value]) => `SET param_${name} = ${quote(parameterText(value))}`);
     const session = bound.length > 0 ? new Session(this.#folder) : this.#main;
     try {
       if (bound.length > 0) await run(session, bound.join('; '), {});

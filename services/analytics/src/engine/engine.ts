@@ -2,6 +2,9 @@
  * What analytics wants from ClickHouse. ChdbEngine runs it inside this process; ServerEngine talks to a server or cluster.
  */
 export interface Engine {
+  /** Of ClickHouse, `26.7.2.1`. */
+  version(): Promise<string>;
+
   /** Runs one statement that returns nothing of interest (DDL, small inserts). */
   command(sql: string): Promise<void>;
 
@@ -29,7 +32,7 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-export type Params = Readonly<Record<string, string | number>>;
+export type Params = Readonly<Record<string, string | number | readonly string[]>>;
 
 export interface ReadRequest {
   readonly sql: string;
@@ -85,3 +88,9 @@ export class EngineError extends Error {
 }
 
 export const quote = (text: string): string => `'${text.replace(/\\/g, '\\\\').replace(/'/g, "\\'")}'`;
+
+/** A value as the text of a parameter. ClickHouse reads a single one as a field of TabSeparated, a list as it stands. */
+export const parameterText = (value: Params[string]): string =>
+  typeof value === 'object'
+    ? `[${value.map(quote).join(',')}]`
+    : String(value).replaceAll('\\', '\\\\').replaceAll('\t', '\\t').replaceAll('\n', '\\n').replaceAll('\r', '\\r');

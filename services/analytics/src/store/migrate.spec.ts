@@ -2,8 +2,9 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { parseDeployment } from '../core/deployment.ts';
 import type { Engine } from '../engine/engine.ts';
-import { ChangedMigrationError, migrate, readMigrations, statements } from './migrate.ts';
+import { ChangedMigrationError, migrate, pendingMigrations, readMigrations, statements } from './migrate.ts';
 
 /** Remembers what was run, and the migrations recorded as applied. */
 function fakeEngine(): { engine: Engine; ran: string[]; failAt: (text: string) => void } {
@@ -30,9 +31,10 @@ function fakeEngine(): { engine: Engine; ran: string[]; failAt: (text: string) =
 
 const one = {
   name: '001_a.sql',
+  serverOnly: false,
   sql: 'CREATE TABLE recur.a (x UInt8) ENGINE = Memory;\n-- more\nCREATE TABLE recur.b (x UInt8) ENGINE = Memory;\n',
 };
-const two = { name: '002_b.sql', sql: 'ALTER TABLE recur.a ADD COLUMN IF NOT EXISTS y UInt8;\n' };
+const two = { name: '002_b.sql', serverOnly: false, sql: 'ALTER TABLE recur.a ADD COLUMN IF NOT EXISTS y UInt8;\n' };
 
 describe('migrations', () => {
   it('run once, in order', async () => {
@@ -73,6 +75,35 @@ describe('migrations', () => {
     await writeFile(join(folder, '002-b.sql'), '');
     await expect(readMigrations(folder)).rejects.toThrow('002-b.sql: the name must be NNN_what.sql');
     await rm(folder, { recursive: true });
+  });
+
+  it('a dry run says what would run, and a changed file is refused by name', () => {
+    const pending = pendingMigrations(new Map(), [one, two]);
+    expect(pending.map((p) => [p.name, p.statements.length])).toEqual([
+      ['001_a.sql', 2],
+      ['002_b.sql', 1],
+    ]);
+    const applied = new Map([[one.name, pending[0]?.checksum ?? '']]);
+    expect(pendingMigrations(applied, [one, two]).map((p) => p.name)).toEqual(['002_b.sql']);
+    expect(() => pendingMigrations(applied, [{ ...one, sql: `${one.sql}-- changed\n` }, two])).toThrow(
+      /migration 001_a\.sql was changed/,
+    );
+  });
+
+  it('users and grants are for servers; on a cluster every statement is for all replicas', () => {
+    const grants = {
+      name: '003_g.server.sql',
+      serverOnly: true,
+      sql: 'CREATE ROLE analyst;\nGRANT SELECT ON recur.* TO analyst;\n',
+    };
+    expect(pendingMigrations(new Map(), [grants])).toEqual([]);
+    const cluster = parseDeployment('http://ch?cluster=c');
+    expect(pendingMigrations(new Map(), [grants], cluster)[0]?.statements).toEqual([
+      'CREATE ROLE IF NOT EXISTS analyst ON CLUSTER `c`',
+      'GRANT ON CLUSTER `c` SELECT ON recur.* TO analyst',
+    ]);
+    const engines = pendingMigrations(new Map(), [one], cluster)[0]?.statements;
+    expect(engines?.every((s) => s.includes(' ON CLUSTER `c`'))).toBe(true);
   });
 
   it('a semicolon inside a line ends nothing', () => {

@@ -1,5 +1,5 @@
 import type { CustomerEvent } from '#gen/recur/analytics/v1/analytics_service.ts';
-import { type Engine, quote } from '../engine/engine.ts';
+import type { Engine } from '../engine/engine.ts';
 
 export interface TimelineQuery {
   readonly customerId: string;
@@ -34,10 +34,10 @@ export async function readTimeline(engine: Engine, query: TimelineQuery): Promis
   const { customerId, names, after, limit } = query;
   const ids = await allIdsOf(engine, customerId);
   const conditions = ['customer_id IN {ids:Array(String)}'];
-  const params: Record<string, string | number> = { ids: list(ids), limit };
+  const params: Record<string, string | number | readonly string[]> = { ids, limit };
   if (names.length > 0) {
     conditions.push('name IN {names:Array(String)}');
-    params.names = list(names);
+    params.names = names;
   }
   if (after) {
     conditions.push(
@@ -92,12 +92,10 @@ async function allIdsOf(engine: Engine, customerId: string): Promise<string[]> {
   for (let found = [me]; found.length > 0 && ids.size < MAX_IDS; ) {
     const rows = await engine.rows<{ id: string }>(
       `SELECT DISTINCT customer_id AS id FROM recur.identity_changes WHERE change = 'merged' AND into_customer_id IN {ids:Array(String)} LIMIT ${MAX_IDS}`,
-      { ids: list(found) },
+      { ids: found },
     );
     found = rows.map((r) => r.id).filter((id) => !ids.has(id));
     for (const id of found) ids.add(id);
   }
   return [...ids];
 }
-
-const list = (texts: readonly string[]): string => `[${texts.map(quote).join(',')}]`;

@@ -1,0 +1,52 @@
+import { type Deployment, EMBEDDED, statementFor } from '../core/deployment.ts';
+import type { Engine } from '../engine/engine.ts';
+import { DATABASE } from './migrate.ts';
+
+/** What orders and refunds are made of stays, or last year's sales would change with every month. */
+const ORDERS = "('Order Completed', 'Order Refunded', 'Order Cancelled')";
+
+/**
+ * Tables of behaviour, with what of them stays all the same. Identity changes, exposures and predictions stay whole: merges
+ * must reach all of history, and an experiment is read long after it ended.
+ */
+export const RETAINED: Readonly<Record<string, string>> = {
+  events: `name NOT IN ${ORDERS}`,
+  event_lines: `name NOT IN ${ORDERS}`,
+  profile_changes: '',
+  segment_changes: '',
+  class_changes: '',
+  journey_steps: '',
+  send_requests: '',
+  decisions: '',
+  deliveries: '',
+};
+
+/** The TTL of a table for so many months; empty for none. */
+export const ttlOf = (table: string, months: number): string =>
+  months === 0
+    ? ''
+    : `toDateTime(log_time) + toIntervalMonth(${months})${RETAINED[table] === '' ? '' : ` DELETE WHERE ${RETAINED[table]}`}`;
+
+/**
+ * Brings every table to the retention that is set; returns the tables it changed. ClickHouse deletes when it merges parts, a
+ * few hours later.
+ */
+export async function applyRetention(
+  engine: Engine,
+  months: number,
+  deployment: Deployment = EMBEDDED,
+): Promise<string[]> {
+  const changed: string[] = [];
+  for (const table of Object.keys(RETAINED)) {
+    const [found] = await engine.rows<{ ttl: string }>(
+      `SELECT extract(create_table_query, ' TTL (.*?)(?: SETTINGS | COMMENT |$)') AS ttl FROM system.tables WHERE database = {database:String} AND name = {table:String}`,
+      { database: DATABASE, table },
+    );
+    const now = /toIntervalMonth\((\d+)\)/.exec(found?.ttl ?? '')?.[1] ?? '0';
+    if (Number(now) === months) continue;
+    const change = months === 0 ? 'REMOVE TTL' : `MODIFY TTL ${ttlOf(table, months)}`;
+    await engine.command(statementFor(deployment, `ALTER TABLE ${DATABASE}.${table} ${change}`));
+    changed.push(table);
+  }
+  return changed;
+}
