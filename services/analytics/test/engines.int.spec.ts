@@ -1,4 +1,6 @@
 // One suite for every engine: what the sink, the migrations and the readers stand on.
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BlockBuilder } from '../src/core/batch.ts';
 import { EMBEDDED, parseDeployment } from '../src/core/deployment.ts';
@@ -84,6 +86,10 @@ describe.each<[string, () => Engine]>([
       engineOf().read({ sql, format: 'TabSeparated', database: 'recur', params: { x: '7' }, settings: {}, limits });
     expect(Buffer.from((await read('SELECT {x:UInt8} + 1')).body).toString()).toBe('8\n');
     await expect(read('SELECT number FROM numbers(11)')).rejects.toMatchObject({ type: 'TOO_MANY_ROWS_OR_BYTES' });
+    const file = join(temp.dataDir, `result-${kind.length}.tsv`);
+    const asked = { sql: 'SELECT {x:UInt8} + 1', format: 'TabSeparated', database: 'recur', params: { x: '7' } };
+    await engineOf().readInto(file, { ...asked, settings: {}, limits });
+    expect(await readFile(file, 'utf8')).toBe('8\n');
     if (kind === 'embedded') return;
     // What a server is told; that it obeys cannot be seen here.
     expect(http.seen.at(-1)?.settings).toMatchObject({ readonly: '1', max_execution_time: '5', max_result_rows: '10' });

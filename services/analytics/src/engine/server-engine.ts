@@ -1,5 +1,7 @@
+import { createWriteStream } from 'node:fs';
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
 import {
   type ClickHouseClient,
   ClickHouseError,
@@ -88,36 +90,48 @@ export class ServerEngine implements Engine {
     });
   }
 
-  async read({ sql, format, database, params, settings, limits }: ReadRequest): Promise<ReadResult> {
-    const started = performance.now();
+  async read(request: ReadRequest): Promise<ReadResult> {
     return inTheirTerms(async () => {
-      const { stream, response_headers } = await this.#client.exec({
-        query: sql,
-        clickhouse_settings: {
-          ...settings,
-          ...asIs(params),
-          database,
-          default_format: format,
-          // Errors come as such, not as the end of a result.
-          wait_end_of_query: 1,
-          max_execution_time: limits.seconds,
-          max_memory_usage: String(limits.memoryBytes),
-          max_result_rows: String(limits.resultRows),
-          max_result_bytes: String(limits.resultBytes),
-          max_threads: limits.threads,
-          result_overflow_mode: 'throw',
-          readonly: '1',
-        } as ClickHouseSettings,
-      });
-      const body = await buffer(stream);
-      const summary = summaryOf(response_headers['x-clickhouse-summary']);
-      return {
-        body,
-        rowsRead: Number(summary.read_rows ?? 0),
-        bytesRead: Number(summary.read_bytes ?? 0),
-        seconds: (performance.now() - started) / 1_000,
-      };
+      const { stream, figures } = await this.#reading(request);
+      return { body: await buffer(stream), ...figures() };
     });
+  }
+
+  async readInto(file: string, request: ReadRequest): Promise<Omit<ReadResult, 'body'>> {
+    return inTheirTerms(async () => {
+      const { stream, figures } = await this.#reading(request);
+      await pipeline(stream, createWriteStream(file, { flags: 'wx' }));
+      return figures();
+    });
+  }
+
+  async #reading({ sql, format, database, params, settings, limits }: ReadRequest) {
+    const started = performance.now();
+    const { stream, response_headers } = await this.#client.exec({
+      query: sql,
+      clickhouse_settings: {
+        ...settings,
+        ...asIs(params),
+        database,
+        default_format: format,
+        // Errors come as such, not as the end of a result.
+        wait_end_of_query: 1,
+        max_execution_time: limits.seconds,
+        max_memory_usage: String(limits.memoryBytes),
+        max_result_rows: String(limits.resultRows),
+        max_result_bytes: String(limits.resultBytes),
+        max_threads: limits.threads,
+        result_overflow_mode: 'throw',
+        readonly: '1',
+      } as ClickHouseSettings,
+    });
+    const summary = summaryOf(response_headers['x-clickhouse-summary']);
+    const figures = () => ({
+      rowsRead: Number(summary.read_rows ?? 0),
+      bytesRead: Number(summary.read_bytes ?? 0),
+      seconds: (performance.now() - started) / 1_000,
+    });
+    return { stream, figures };
   }
 
   async close(): Promise<void> {
