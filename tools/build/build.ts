@@ -1,8 +1,8 @@
 // Bundles services: node tools/build/build.ts [name...]; without names, every service there is.
 // Packages stay outside the bundle, so a service's image installs them once and its own layer is small;
 // `#lib` and `#gen` are bundled, and the bundle runs where there is no source.
-import { copyFileSync, cpSync, existsSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { copyFileSync, cpSync, existsSync, globSync, readdirSync, rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
 
 const root = join(import.meta.dirname, '../..');
@@ -31,6 +31,11 @@ for (const name of names) {
   }
   rmSync(join(root, 'dist', name), { recursive: true, force: true });
   await build({ ...options, entryPoints: [entry], outfile: join('dist', name, 'main.js') });
+  // Threads of their own start from files of their own, beside the bundle.
+  for (const worker of globSync(join('services', name, 'src/**/*.worker.ts'), { cwd: root })) {
+    const outfile = join('dist', name, basename(worker).replace(/\.ts$/, '.js'));
+    await build({ ...options, entryPoints: [worker], outfile });
+  }
   // What reflection tells clients, read from beside the bundle.
   copyFileSync(join(root, 'proto/gen/image.binpb'), join(root, 'dist', name, 'image.binpb'));
   // SQL is read at start, from beside the bundle.

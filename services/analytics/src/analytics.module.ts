@@ -22,6 +22,7 @@ import { hostCheck, readerAccess } from './http/access.ts';
 import { ClickHouseHttp } from './http/clickhouse-http.ts';
 import { Spool } from './http/spool.ts';
 import { SinkStage } from './log/sink-stage.ts';
+import { Predictions } from './prediction/predictions.ts';
 import { AnalyticsHandlers } from './rpc/analytics-handlers.ts';
 import { migrate, readMigrations } from './store/migrate.ts';
 import { applyRetention } from './store/retention.ts';
@@ -55,6 +56,7 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
     @Inject(READINESS) private readonly readiness: Readiness,
     @Inject(ENGINE) private readonly engine: Engine,
     @Inject(SinkStage) private readonly stage: SinkStage,
+    @Inject(Predictions) private readonly predictions: Predictions,
   ) {}
 
   async onModuleInit(): Promise<void> {
@@ -80,10 +82,12 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
     this.logger.info({ clickhouseHttp: port }, 'ClickHouse HTTP interface open');
     await this.stage.start();
     this.readiness.add('sink', () => this.stage.ready());
+    this.predictions.start();
   }
 
   async onApplicationShutdown(): Promise<void> {
     await this.#http?.close(QUERY_GRACE_MS);
+    await this.predictions.stop();
     await this.stage.stop();
     await this.engine.close();
   }
@@ -105,10 +109,17 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
       ) => new SinkStage({ engine, nats, redis, replicaId, logger, registry }),
     },
     {
+      provide: Predictions,
+      inject: [ENGINE, CONFIG, LOGGER],
+      useFactory: (engine: Engine, config: AnalyticsConfig, logger: Logger) =>
+        new Predictions(engine, config, logger, import.meta.dirname),
+    },
+    {
       provide: RPC_SERVICES,
-      inject: [ENGINE, SinkStage],
-      useFactory: (engine: Engine, stage: SinkStage) => [
+      inject: [ENGINE, SinkStage, Predictions],
+      useFactory: (engine: Engine, stage: SinkStage, predictions: Predictions) => [
         rpcService(AnalyticsServiceService, new AnalyticsHandlers(engine, () => stage.sink)),
+        predictions.service,
       ],
     },
     Analytics,

@@ -1,3 +1,4 @@
+import { Cron } from 'croner';
 import { type ConfigWith, readConfig } from '#lib/config/config.ts';
 import { Settings, withoutCredentials } from '#lib/config/settings.ts';
 import { type Deployment, EMBEDDED, parseDeployment } from './core/deployment.ts';
@@ -17,7 +18,14 @@ export interface StoreConfig {
   readonly industryLtv: number;
 }
 
-export type AnalyticsConfig = ConfigWith<'clickhouseHttpPort'> & StoreConfig;
+export interface PredictionSettings {
+  /** PREDICTIONS_AT: cron expression in the shop's time zone, 03:15 when absent; undefined when `off`, and on the event clock. */
+  readonly predictionsAt: string | undefined;
+  /** PREDICTION_HORIZON_DAYS: how far ahead predictions look, 7 to 730; 90 when absent. */
+  readonly predictionHorizonDays: number;
+}
+
+export type AnalyticsConfig = ConfigWith<'clickhouseHttpPort'> & StoreConfig & PredictionSettings;
 
 /** CLICKHOUSE_HTTP_PORT: the SQL endpoint analytics serves itself, on HTTP_HOST. */
 export function config(env: NodeJS.ProcessEnv): AnalyticsConfig {
@@ -27,8 +35,9 @@ export function config(env: NodeJS.ProcessEnv): AnalyticsConfig {
   // On the event clock old events come all the time, and would be gone before anybody saw them.
   if (base.clock === 'event' && store.retentionMonths > 0)
     settings.problem('RETENTION_MONTHS', 'must be 0 with CLOCK=event: retention is counted from today');
+  const predictions = readPredictions(settings, base.clock);
   settings.finish();
-  return { ...base, ...store };
+  return { ...base, ...store, ...predictions };
 }
 
 /** Of the migration tool, which needs nothing else. */
@@ -57,4 +66,21 @@ function readStore(settings: Settings): StoreConfig {
     retentionMonths: settings.integer('RETENTION_MONTHS', { min: 0, max: 1_200, otherwise: 0 }),
     industryLtv: settings.integer('INDUSTRY_LTV', { min: 0, max: 1_000_000_000, otherwise: 0 }),
   };
+}
+
+function readPredictions(settings: Settings, clock: 'live' | 'event'): PredictionSettings {
+  const at = settings.text('PREDICTIONS_AT', { otherwise: '15 3 * * *' });
+  if (at !== 'off' && !isCron(at))
+    settings.problem('PREDICTIONS_AT', 'must be a cron expression, such as "15 3 * * *", or off');
+  const predictionHorizonDays = settings.integer('PREDICTION_HORIZON_DAYS', { min: 7, max: 730, otherwise: 90 });
+  return { predictionsAt: at === 'off' || clock === 'event' ? undefined : at, predictionHorizonDays };
+}
+
+function isCron(expression: string): boolean {
+  try {
+    new Cron(expression, { paused: true }).stop();
+    return true;
+  } catch {
+    return false;
+  }
 }

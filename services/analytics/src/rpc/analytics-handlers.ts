@@ -9,13 +9,14 @@ import type {
   ListExperimentResultsRequest,
   ListExperimentResultsResponse,
 } from '#gen/recur/analytics/v1/analytics_service.ts';
-import { type FieldViolation, invalidArgument, resourceExhausted, unavailable } from '#lib/rpc/errors.ts';
+import { resourceExhausted, unavailable } from '#lib/rpc/errors.ts';
 import type { Handlers } from '#lib/rpc/service.ts';
 import { BoundedQueue } from '../core/bounded-queue.ts';
 import type { Engine } from '../engine/engine.ts';
 import { readExperimentResults } from '../store/experiments.ts';
 import { readSummary } from '../store/summary.ts';
 import { readTimeline } from '../store/timeline.ts';
+import { check } from './check.ts';
 import { decodePlace, encodePlace } from './page-token.ts';
 
 /** Queries for callers at a time, and how many wait. */
@@ -84,11 +85,4 @@ export class AnalyticsHandlers implements Handlers<typeof AnalyticsServiceServic
     if (this.#queue.full) throw resourceExhausted(1_000, 'Too many queries at once.');
     return (await this.#queue.run(work, () => true)) as T;
   }
-}
-
-function check(rules: readonly (readonly [broken: boolean, field: string, description: string])[]): void {
-  const violations: FieldViolation[] = rules
-    .filter(([broken]) => broken)
-    .map(([, field, description]) => ({ field, description }));
-  if (violations.length > 0) throw invalidArgument(violations);
 }

@@ -1,0 +1,49 @@
+import { Cron } from 'croner';
+import type { Logger } from '#lib/telemetry/logger.ts';
+import { dayBefore } from '../core/prediction/days.ts';
+import type { PredictionRunner } from './runner.ts';
+
+export interface ScheduleSettings {
+  /** Cron expression, in the shop's time zone. */
+  readonly at: string;
+  readonly timeZone: string;
+  readonly horizonDays: number;
+  readonly today: () => Promise<string>;
+}
+
+/**
+ * Every night: what will be, and what would have been said a horizon ago, to be held against what came. A run is named after its
+ * day, so that a process started twice makes it once.
+ */
+export function schedulePredictions(runner: PredictionRunner, settings: ScheduleSettings, logger: Logger): () => void {
+  const { at, timeZone, horizonDays } = settings;
+  const job = new Cron(
+    at,
+    { timezone: timeZone, protect: true, catch: (err) => logger.error({ err }, 'predictions') },
+    () => nightly(runner, settings, logger),
+  );
+  logger.info({ at, timeZone, horizonDays, next: job.nextRun()?.toISOString() }, 'predictions scheduled');
+  return () => job.stop();
+}
+
+/** Both runs of a night; one that fails does not keep the other from being made. */
+export async function nightly(
+  runner: PredictionRunner,
+  { horizonDays, today }: Pick<ScheduleSettings, 'horizonDays' | 'today'>,
+  logger: Logger,
+): Promise<void> {
+  const day = await today();
+  const before = dayBefore(day, horizonDays);
+  const runs = [
+    { runId: `schedule-${day}`, asOf: day, trigger: 'schedule' },
+    { runId: `backtest-${before}-${horizonDays}`, asOf: before, trigger: 'backtest' },
+  ] as const;
+  for (const run of runs) {
+    try {
+      const { customers, startedAtMs, finishedAtMs } = await runner.start({ ...run, horizonDays });
+      logger.info({ ...run, customers, seconds: (finishedAtMs - startedAtMs) / 1_000 }, 'predictions made');
+    } catch (err) {
+      logger.error({ err, ...run }, 'predictions failed');
+    }
+  }
+}

@@ -1,0 +1,200 @@
+import { randomUUID } from 'node:crypto';
+import {
+  type ComputeExpectedPurchasesRequest,
+  type ComputeExpectedPurchasesResponse,
+  type GetPredictionRunRequest,
+  type GetPredictionRunResponse,
+  type ListPredictionRunsRequest,
+  type ListPredictionRunsResponse,
+  type ListPredictionsRequest,
+  type ListPredictionsResponse,
+  type PredictionRun,
+  PredictionRunStatus,
+  type PredictionServiceService,
+  PredictionTrigger,
+  type RunPredictionsRequest,
+  type RunPredictionsResponse,
+} from '#gen/recur/analytics/v1/prediction_service.ts';
+import { failedPrecondition, notFound, resourceExhausted } from '#lib/rpc/errors.ts';
+import type { Handlers } from '#lib/rpc/service.ts';
+import { expectedPurchases, probabilityActive, probabilityOfPurchase } from '../core/prediction/bg-nbd.ts';
+import { dayBefore, isDay } from '../core/prediction/days.ts';
+import { BusyError, type PredictionRunner, type Progress } from '../prediction/runner.ts';
+import type { PredictionReads } from '../store/prediction-reads.ts';
+import type { PredictionStore, Run, RunStatus, RunTrigger } from '../store/prediction-store.ts';
+import { check } from './check.ts';
+
+export interface PredictionParts {
+  readonly store: PredictionStore;
+  readonly reads: PredictionReads;
+  readonly runner: PredictionRunner;
+  /** The day that is not known yet: today of the shop, or the one after the last event. */
+  readonly today: () => Promise<string>;
+  readonly horizonDays: number;
+}
+
+export class PredictionHandlers implements Handlers<typeof PredictionServiceService> {
+  readonly #parts: PredictionParts;
+
+  constructor(parts: PredictionParts) {
+    this.#parts = parts;
+  }
+
+  async *runPredictions(request: RunPredictionsRequest): AsyncGenerator<RunPredictionsResponse> {
+    const { store, runner } = this.#parts;
+    const today = await this.#parts.today();
+    const {
+      runId = '',
+      asOf = today,
+      horizonDays,
+    } = {
+      runId: request.runId || `call-${randomUUID()}`,
+      asOf: request.asOf || today,
+      horizonDays: request.horizonDays || this.#parts.horizonDays,
+    };
+    check([
+      [!/^[A-Za-z0-9._-]{1,64}$/.test(runId), 'run_id', 'must be 1 to 64 letters, digits, ".", "_" or "-"'],
+      [!isDay(asOf) || asOf < '1990-01-01', 'as_of', `${JSON.stringify(asOf)} is not a day YYYY-MM-DD from 1990 on`],
+      [isDay(asOf) && asOf > today, 'as_of', `${asOf} is later than ${today}, up to which all is known`],
+      [horizonDays < 7 || horizonDays > 730, 'horizon_days', `${horizonDays} is not 7 to 730, or 0 for the default`],
+    ]);
+    const before = runner.current?.request.runId === runId ? undefined : await store.run(runId);
+    if (before?.status === 'done') return yield { progress: undefined, run: toRun(before) };
+    if (!runner.current && (await store.firstDay(asOf)) === undefined) {
+      throw failedPrecondition(
+        `No orders of identified customers are known before ${asOf}: there is nothing to learn from.`,
+      );
+    }
+    yield* this.#follow(runId, asOf, horizonDays);
+  }
+
+  async *#follow(runId: string, asOf: string, horizonDays: number): AsyncGenerator<RunPredictionsResponse> {
+    const { runner } = this.#parts;
+    let told = (_: Progress | undefined): void => {};
+    let next = new Promise<Progress | undefined>((resolve) => (told = resolve));
+    const end = runner.onProgress((progress) => {
+      told(progress);
+      next = new Promise((resolve) => (told = resolve));
+    });
+    try {
+      const run = this.#start(runId, asOf, horizonDays);
+      const over = run.then(
+        () => undefined,
+        () => undefined,
+      );
+      yield { progress: runner.current?.progress, run: undefined };
+      for (;;) {
+        const progress = await Promise.race([next, over]);
+        if (progress === undefined) break;
+        yield { progress, run: undefined };
+      }
+      yield { progress: undefined, run: toRun(await run) };
+    } finally {
+      end();
+    }
+  }
+
+  #start(runId: string, asOf: string, horizonDays: number): Promise<Run> {
+    try {
+      return this.#parts.runner.start({ runId, asOf, horizonDays, trigger: 'call' });
+    } catch (error) {
+      if (error instanceof BusyError) throw resourceExhausted(10_000, error.message);
+      throw error;
+    }
+  }
+
+  async listPredictionRuns({ pageSize }: ListPredictionRunsRequest): Promise<ListPredictionRunsResponse> {
+    check([[pageSize < 0 || pageSize > 200, 'page_size', `${pageSize} is not 1 to 200, or 0 for 20`]]);
+    const runs = await this.#parts.store.runs(pageSize || 20);
+    return { runs: runs.map(toRun), progress: this.#parts.runner.current?.progress };
+  }
+
+  async getPredictionRun({ runId }: GetPredictionRunRequest): Promise<GetPredictionRunResponse> {
+    const { reads } = this.#parts;
+    const run = await this.#run(runId);
+    const models = await reads.models(run.runId);
+    const over = dayBefore(run.asOf, -run.horizonDays) <= (await this.#parts.today());
+    if (run.status !== 'done' || !over) return { run: toRun(run), models, quality: undefined, calibration: [] };
+    return {
+      run: toRun(run),
+      models,
+      quality: await reads.quality(run.runId),
+      calibration: await reads.calibration(run.runId),
+    };
+  }
+
+  async listPredictions(request: ListPredictionsRequest): Promise<ListPredictionsResponse> {
+    const { pageSize, pageToken, customerIds } = request;
+    check([
+      [pageSize < 0 || pageSize > 1_000, 'page_size', `${pageSize} is not 1 to 1000, or 0 for 100`],
+      [pageToken.length > 256, 'page_token', 'is not one this method gave'],
+      [customerIds.length > 200, 'customer_ids', `${customerIds.length} customers; at most 200`],
+      [customerIds.some((id) => id === '' || id.length > 128), 'customer_ids', 'each must be 1 to 128 characters'],
+    ]);
+    const run = await this.#run(request.runId);
+    const size = pageSize || 100;
+    const after = Buffer.from(pageToken, 'base64url').toString('utf8');
+    const found = await this.#parts.reads.predictions(run.runId, customerIds, after, size + 1);
+    const predictions = found.slice(0, size);
+    const last = found.length > size ? (predictions.at(-1)?.customerId ?? '') : '';
+    return { predictions, nextPageToken: Buffer.from(last).toString('base64url'), run: toRun(run) };
+  }
+
+  async computeExpectedPurchases(request: ComputeExpectedPurchasesRequest): Promise<ComputeExpectedPurchasesResponse> {
+    const { histories, weeks } = request;
+    const bad = histories.findIndex(
+      ({ repeats, recencyWeeks: r, ageWeeks: age }) =>
+        !(repeats >= 0 && repeats <= 10_000 && age >= 0 && age <= 10_000 && r >= 0 && r <= age) ||
+        (repeats === 0 && r !== 0),
+    );
+    check([
+      [histories.length < 1 || histories.length > 1_000, 'histories', `${histories.length} is not 1 to 1000`],
+      [!(weeks > 0 && weeks <= 1_000), 'weeks', `${weeks} is not more than 0 and up to 1000`],
+      [
+        bad >= 0,
+        `histories[${bad}]`,
+        'must have 0 <= recency_weeks <= age_weeks <= 10000, 0 <= repeats <= 10000, and recency_weeks 0 without repeats',
+      ],
+    ]);
+    const run = await this.#run(request.runId);
+    const model = await this.#parts.reads.purchaseParameters(run.runId);
+    if (!model) throw failedPrecondition(`Run "${run.runId}" has no model that tells customers apart: see its models.`);
+    return {
+      expected: histories.map(({ repeats, recencyWeeks, ageWeeks }) => {
+        const history = { repeats, recency: recencyWeeks, age: ageWeeks };
+        return {
+          purchases: expectedPurchases(model, history, weeks),
+          probabilityActive: probabilityActive(model, history),
+          probabilityOfPurchase: probabilityOfPurchase(model, history, weeks),
+        };
+      }),
+    };
+  }
+
+  async #run(runId: string): Promise<Run> {
+    check([[runId.length > 64, 'run_id', 'at most 64 characters']]);
+    const { reads, store } = this.#parts;
+    const id = runId || (await reads.latestRunId());
+    const run = id === undefined ? undefined : await store.run(id);
+    if (!run) throw notFound(runId === '' ? 'finished prediction run' : `prediction run "${runId}"`);
+    return run;
+  }
+}
+
+const TRIGGERS: Readonly<Record<RunTrigger, PredictionTrigger>> = {
+  schedule: PredictionTrigger.PREDICTION_TRIGGER_SCHEDULE,
+  backtest: PredictionTrigger.PREDICTION_TRIGGER_BACKTEST,
+  call: PredictionTrigger.PREDICTION_TRIGGER_CALL,
+};
+const STATUSES: Readonly<Record<RunStatus, PredictionRunStatus>> = {
+  running: PredictionRunStatus.PREDICTION_RUN_STATUS_RUNNING,
+  done: PredictionRunStatus.PREDICTION_RUN_STATUS_DONE,
+  failed: PredictionRunStatus.PREDICTION_RUN_STATUS_FAILED,
+};
+
+const toRun = ({ told, trigger, status, ...run }: Run): PredictionRun => ({
+  ...run,
+  trigger: TRIGGERS[trigger],
+  status: STATUSES[status],
+  toldCustomers: told,
+});
