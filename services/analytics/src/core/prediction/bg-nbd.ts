@@ -59,18 +59,44 @@ export const expectedOfNew = (model: BgNbd, weeks: number): number =>
 
 /**
  * Of a customer active now. Equation 10 after Euler's transformation of the hypergeometric function, which keeps its
- * parameters small whatever the number of repeats. Never more than if he stayed active, nor less than the chance of one.
+ * parameters small whatever the number of repeats; where its terms cancel, the mean is summed from the chances of each count.
+ * Never more than if he stayed active, nor less than the chance of one.
  */
-function whileActive({ r, alpha, a, b }: BgNbd, x: number, age: number, weeks: number): number {
+function whileActive(model: BgNbd, x: number, age: number, weeks: number): number {
+  const { r, alpha, a, b } = model;
   const most = ((r + x) / (alpha + age)) * weeks;
   if (a === 0 || weeks === 0) return most;
   // Two removable poles: a = 1, and a + b + x = 1.
   const a1 = Math.abs(a - 1) < 1e-6 ? 1e-6 : a - 1;
   const c = Math.abs(a1 + b + x) < 1e-6 ? 1e-6 : a1 + b + x;
   const z = weeks / (alpha + age + weeks);
-  const value = (c / a1) * (1 - (1 - z) ** a1 * hyp2f1(a1 + b - r, a1, c, z));
-  const least = 1 - (1 - z) ** (r + x);
-  return Number.isFinite(value) ? Math.min(Math.max(value, least), most) : least;
+  const series = hypergeometric(a1 + b - r, a1, c, z);
+  const value =
+    series === undefined ? meanCount(model, { repeats: x, age }, weeks) : (c / a1) * (1 - (1 - z) ** a1 * series);
+  return Math.min(Math.max(value, 1 - (1 - z) ** (r + x)), most);
+}
+
+/** Undefined where cephes cannot tell it to full precision, which it says by throwing. */
+function hypergeometric(a: number, b: number, c: number, z: number): number | undefined {
+  try {
+    const value = hyp2f1(a, b, c, z);
+    return Number.isFinite(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function meanCount(model: BgNbd, history: Omit<History, 'recency'>, weeks: number): number {
+  const next = counts(model, history, weeks);
+  let mean = 0;
+  let left = 1;
+  for (let k = 0; k <= MAX_COUNT && left > 1e-12; k++) {
+    const p = next();
+    mean += k * p;
+    left -= p;
+  }
+  // What is beyond counts as the last one.
+  return mean + Math.max(0, left) * MAX_COUNT;
 }
 
 /** Chance of at least one purchase in the `weeks` after the history. */
@@ -88,7 +114,7 @@ export interface CountInterval {
 }
 
 /** More purchases than this are not counted out one by one. */
-const MAX_COUNT = 1_000;
+const MAX_COUNT = 2_000;
 
 /** Central interval of the number of purchases in the `weeks` after the history (equation 8 with the history's parameters). */
 export function countInterval(model: BgNbd, history: History, weeks: number, mass = 0.8): CountInterval {
@@ -111,7 +137,7 @@ export function countInterval(model: BgNbd, history: History, weeks: number, mas
 }
 
 /** Chances of 0, 1, 2 … purchases of a customer active now, one at a call. */
-function counts(model: BgNbd, { repeats, age }: History, weeks: number): () => number {
+function counts(model: BgNbd, { repeats, age }: Omit<History, 'recency'>, weeks: number): () => number {
   const { a } = model;
   const r = model.r + repeats;
   const alpha = model.alpha + age;
