@@ -1,7 +1,8 @@
 import { Definition } from '#gen/recur/log/v1/changes.ts';
-import { DeadLetter } from '#gen/recur/log/v1/dead_letter.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { itemSubjects, STREAMS, subjects, WIRING } from '#lib/topology/topology.ts';
+import { CommitGroup } from './commit-group.ts';
+import { buryDead } from './dead-letters.ts';
 import { type BatchInput, type BatchResult, Executor, PoisonError, type Position, SWEEP_KIND } from './executor.ts';
 import { failPoint } from './fail-points.ts';
 import { encodeFrame, type LogRecord } from './frames.ts';
@@ -14,7 +15,7 @@ import type { StageDeps, StageMetrics } from './stage-deps.ts';
 import { StateCache } from './state-cache.ts';
 import type { Step } from './steps.ts';
 import { ConflictError, type Coverage, SubjectWriter } from './subject-writer.ts';
-import { splitTimerKey } from './timers.ts';
+import { type DueTimer, splitTimerKey } from './timers.ts';
 
 const MAX_STEPS = 2_048;
 const MAX_TIMERS = 4_096;
@@ -24,7 +25,10 @@ const IDLE_MS = 1_000;
 /** Shortest time between two ticks of a partition, so that timers a millisecond apart share one. */
 const TICK_MS = 20;
 
-/** Runs one stage on one partition: read, decide, publish, commit, again. */
+/** A record failed in a batch that shares states with uncommitted ones: taken up again from the last commit, batch by batch. */
+class AloneError extends Error {}
+
+/** Runs one stage on one partition: read, decide, publish, again, and commit several batches together. */
 export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
   readonly partition: number;
   readonly ended: Promise<void>;
@@ -41,6 +45,7 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
   private executor!: Executor<S, D>;
   private cache!: StateCache<S>;
   private position!: Position;
+  private group!: CommitGroup;
   private join!: Join;
   private readers: LogReader[] = [];
   private writers = new Map<string, SubjectWriter>();
@@ -48,6 +53,8 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
   private sweepAsked = false;
   private lastTick = 0;
   private announced = new Map<string, number>();
+  /** Up to this frame every batch is committed by itself. */
+  private aloneUntil = 0;
 
   constructor(spec: StageSpec<S, D>, deps: StageDeps, metrics: StageMetrics, partition: number, token: string) {
     this.spec = spec;
@@ -101,7 +108,9 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
       try {
         await this.open();
         while (this.owned) await this.turn();
+        if (!this.abandoned) await this.commit();
       } catch (error) {
+        if (error instanceof AloneError) continue;
         if (error instanceof FencedError) this.abandoned = true;
         else if (!(error instanceof ConflictError || error instanceof ThrownBackError)) this.deps.onError(error);
         if (this.owned) {
@@ -127,6 +136,7 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     this.executor = new Executor(this.spec, where, definitions, sweeps);
     this.cache = new StateCache(this.spec.codec, this.store);
     this.position = position;
+    this.group = new CommitGroup(position);
     this.nextDue = (await this.store.nextTimer()) ?? Number.POSITIVE_INFINITY;
     this.sweepAsked = false;
     this.announced.clear();
@@ -161,21 +171,31 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
   private async turn(): Promise<void> {
     this.join.fill(MAX_STEPS);
     if (this.executor.sweeps.length > 0 && !this.sweepAsked) await this.askForSweep();
-    if (this.join.available === 0) return this.idle();
+    if (this.join.available === 0) return this.settle();
+    // Definitions and sweeps read what is stored.
+    const definition = this.join.peek(0)?.record?.kind === RecordKind.RECORD_KIND_DEFINITION;
+    if (definition) await this.commit();
     failPoint(this.spec.stage, 'after_read');
     const started = performance.now();
     const input = await this.prepare();
     const result = await this.execute(input);
     const repeated = await this.publish(result);
-    failPoint(this.spec.stage, 'before_commit');
-    await this.commit(input, result, repeated);
-    failPoint(this.spec.stage, 'after_commit');
+    this.accept(input, result, repeated);
+    if (definition || this.position.seq <= this.aloneUntil || this.group.full(performance.now())) await this.commit();
     this.metrics.batch(this.spec.stage, this.partition, {
       steps: input.steps.length,
       ms: performance.now() - started,
       lag: this.join.available + this.readers.reduce((n, r) => n + r.length + r.pending, 0),
       clock: this.position.clock,
     });
+  }
+
+  /** Nothing to do just now: what is published is committed, unless more may come at once. */
+  private async settle(): Promise<void> {
+    if (this.group.empty) return this.idle();
+    const ms = this.group.linger(performance.now());
+    if (ms > 0) await this.pause(ms);
+    else await this.commit();
   }
 
   private async idle(): Promise<void> {
@@ -205,7 +225,7 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     const count = this.batchLength();
     const until = (this.join.peek(count - 1) as Step).time;
     const timed = this.nextDue <= until;
-    const due = timed ? await this.store.dueTimers(until, MAX_TIMERS) : [];
+    const due = timed ? await this.dueTimers(until) : [];
     const { steps, timersOnly } = this.cut(count, due);
     const customers = new Set<string>();
     for (const s of steps) if (s.record?.customerId) customers.add(s.record.customerId);
@@ -215,6 +235,11 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     await this.cache.load(customers, timed || sweepChunk !== undefined);
     const entry = (id: string) => this.cache.get(id);
     return { steps, due, ...(timersOnly && { timersOnly }), entry, sweepChunk, poison: new Map() };
+  }
+
+  private async dueTimers(until: number): Promise<DueTimer[]> {
+    const stored = await this.store.dueTimers(until, MAX_TIMERS + this.group.timers.size);
+    return this.group.due(stored, until, MAX_TIMERS);
   }
 
   /** A definition record starts a batch of its own: what it needs is read as it is at that point of the log. */
@@ -255,6 +280,10 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     } catch (error) {
       if (!(error instanceof PoisonError)) throw error;
       if (poison.has(error.at)) throw error;
+      if (!this.group.empty) {
+        this.aloneUntil = input.steps.at(-1)?.seq ?? input.timersOnly?.seq ?? 0;
+        throw new AloneError(error.message, { cause: error });
+      }
       // States may be half changed: begin again from the stored ones, without the record that failed.
       const where = { partition: this.partition, partitions: this.deps.partitions };
       this.executor = new Executor(this.spec, where, before.definitions, before.sweeps);
@@ -279,7 +308,7 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     const end: Coverage = { throughSeq: position.seq, ahead: position.emitted, aheadSeq, watermarkMs: position.clock };
     const ownWriter = await this.writer(own);
     const repeated = result.outputs.some((o) => o.handoverTo === undefined && ownWriter.has(o.seq, o.ordinal));
-    await this.bury(result);
+    await buryDead(this.deps, this.metrics, stage, this.partition, result);
     failPoint(stage, 'before_publish');
     await Promise.all(
       [...bySubject].map(async ([subject, outputs]) => {
@@ -291,50 +320,28 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     return repeated;
   }
 
-  /** Dead letters are stored before anything else of the batch is: a crash may repeat them (same message id), never lose them. */
-  private async bury(result: BatchResult): Promise<void> {
-    const { stage } = this.spec;
-    for (const dead of result.deadRecords) {
-      const { seq, index, reason, record, customerId } = dead;
-      const kept = record && { ...record, body: Buffer.from(record.body), clearsPending: record.clearsPending ?? '' };
-      const letter = DeadLetter.encode(
-        DeadLetter.fromPartial({
-          stage,
-          partition: this.partition,
-          seq,
-          index,
-          reason,
-          timeMs: result.position.clock,
-          record: kept ?? { customerId },
-        }),
-      ).finish();
-      const msgID = `${stage}.${this.partition}.${seq}.${index}.${customerId}`;
-      await this.deps.js.publish(subjects.deadLetter(stage, this.partition), letter, { msgID });
-      this.metrics.deadLetters.inc({ stage });
-    }
-  }
-
-  private async commit(input: BatchInput<S>, result: BatchResult, repeated: boolean): Promise<void> {
-    const writes: StateWrite[] = this.cache.dirty((entry) => this.executor.encode(entry));
-    await this.store.commit(result, writes);
-    this.cache.committed();
+  /** The batch is published: from here on it is only a matter of time until it is committed, by us or by the next owner. */
+  private accept(input: BatchInput<S>, result: BatchResult, repeated: boolean): void {
     this.position = result.position;
-    let fired = false;
-    for (const due of result.timers.values()) {
-      if (due === null) fired = true;
-      else this.nextDue = Math.min(this.nextDue, due);
-    }
-    if (fired) this.nextDue = (await this.store.nextTimer()) ?? Number.POSITIVE_INFINITY;
+    this.group.add(result, input.steps.length, repeated, performance.now());
+    for (const due of result.timers.values()) if (due !== null) this.nextDue = Math.min(this.nextDue, due);
+    // What is due next among the stored ones is asked for when it matters: before the next batch, or at the commit.
+    if (this.group.timersGone) this.nextDue = Number.NEGATIVE_INFINITY;
     if (input.sweepChunk) this.sweepAsked = false;
-    this.handOver(result, repeated);
   }
 
-  /** Work of a batch that was published before may have been begun before: it is recovered work, to be looked up first. */
-  private handOver(result: BatchResult, repeated: boolean): void {
-    if (!this.spec.onPending || result.pending.size === 0) return;
-    const work = [];
-    for (const [key, w] of result.pending) if (w) work.push({ key, ...w, recovered: repeated });
-    if (work.length > 0) this.spec.onPending(work, this);
+  private async commit(): Promise<void> {
+    const { group } = this;
+    if (group.empty) return;
+    failPoint(this.spec.stage, 'before_commit');
+    const writes: StateWrite[] = this.cache.dirty((entry) => this.executor.encode(entry));
+    await this.store.commit(group, writes);
+    this.cache.committed();
+    this.group = new CommitGroup(this.position);
+    if (group.timersGone) this.nextDue = (await this.store.nextTimer()) ?? Number.POSITIVE_INFINITY;
+    const work = group.work();
+    if (work.length > 0) this.spec.onPending?.(work, this);
+    failPoint(this.spec.stage, 'after_commit');
   }
 
   private async writer(subject: string): Promise<SubjectWriter> {

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { Definition } from '#gen/recur/log/v1/changes.ts';
-import type { BatchResult, Position, Sweep } from './executor.ts';
+import type { Commit } from './commit-group.ts';
+import type { Position, Sweep } from './executor.ts';
 import { START } from './executor.ts';
 import { decodePending, encodePending } from './pending.ts';
 import type { ActiveDefinition, PendingWork } from './processor.ts';
@@ -26,9 +27,11 @@ const COMMIT = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'FENCED' end
 if (redis.call('GET', KEYS[6]) or '') ~= ARGV[2] then return 'BACK' end
 local a = 9
+local set = {}
 for i = 7, #KEYS do
   local v = ARGV[a]; a = a + 1
-  if v == '' then redis.call('DEL', KEYS[i]) else redis.call('SET', KEYS[i], v) end
+  if v == '' then redis.call('DEL', KEYS[i]) else set[#set + 1] = KEYS[i]; set[#set + 1] = v end
+  if #set == 1000 or (i == #KEYS and #set > 0) then redis.call('MSET', unpack(set)); set = {} end
 end
 for i = 1, ARGV[4] do redis.call('ZADD', KEYS[2], ARGV[a], ARGV[a + 1]); a = a + 2 end
 for i = 1, ARGV[5] do redis.call('ZREM', KEYS[2], ARGV[a]); a = a + 1 end
@@ -130,7 +133,7 @@ export class PartitionStore {
     return this.redis.zrangebylex(`${this.tag}:c`, cursor ? `(${cursor}` : '-', '+', 'LIMIT', '0', String(limit));
   }
 
-  async commit(result: BatchResult, writes: readonly StateWrite[]): Promise<void> {
+  async commit(result: Commit, writes: readonly StateWrite[]): Promise<void> {
     const { tag } = this;
     const next = JSON.stringify(result.sweeps.length ? { ...result.position, sweeps: result.sweeps } : result.position);
     const keys = [`${tag}:owner`, `${tag}:t`, `${tag}:d`, `${tag}:p`, `${tag}:c`, `${tag}:position`];

@@ -10,12 +10,14 @@ interface StateSource {
 }
 
 /**
- * States in memory: those of the batch at hand, and the most recently used ones of earlier batches. Safe because the owner
+ * States in memory: those touched since the last commit, and the most recently used ones of earlier batches. Safe because the owner
  * is the only writer and everything is forgotten when that is in doubt.
  */
 export class StateCache<S> {
   private readonly entries = new Map<string, Entry<S>>();
   private batch = new Set<string>();
+  /** Touched since the last commit. */
+  private readonly touched = new Set<string>();
   private readonly codec: Codec<S>;
   private readonly source: StateSource;
 
@@ -29,6 +31,7 @@ export class StateCache<S> {
     this.batch = customerIds;
     const missing: string[] = [];
     for (const id of customerIds) {
+      this.touched.add(id);
       const known = this.entries.get(id);
       if (!known) missing.push(id);
       else {
@@ -49,15 +52,16 @@ export class StateCache<S> {
     return entry;
   }
 
-  /** Forgets what the batch touched and reads it again. */
+  /** Forgets what the batch touched and reads it again; only right when nothing else awaits its commit. */
   async reload(): Promise<void> {
     for (const id of this.batch) this.entries.delete(id);
     await this.load(this.batch);
   }
 
+  /** What is to be written: the states changed since the last commit. */
   dirty(encode: (entry: Entry<S>) => Uint8Array): StateWrite[] {
     const writes: StateWrite[] = [];
-    for (const customerId of this.batch) {
+    for (const customerId of this.touched) {
       const entry = this.entries.get(customerId);
       if (entry?.dirty) writes.push({ customerId, bytes: encode(entry), fresh: entry.fresh });
     }
@@ -65,12 +69,13 @@ export class StateCache<S> {
   }
 
   committed(): void {
-    for (const id of this.batch) {
+    for (const id of this.touched) {
       const entry = this.entries.get(id);
       if (!entry?.dirty) continue;
       entry.dirty = false;
       entry.fresh = false;
     }
+    this.touched.clear();
     for (const id of this.entries.keys()) {
       if (this.entries.size <= CAPACITY) break;
       this.entries.delete(id);

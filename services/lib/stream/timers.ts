@@ -13,7 +13,7 @@ export function splitTimerKey(key: string): { customerId: string; timerId: strin
   return { customerId: key.slice(0, at), timerId: key.slice(at + 1) };
 }
 
-const before = (a: DueTimer, b: DueTimer): boolean => a.due < b.due || (a.due === b.due && a.key < b.key);
+export const before = (a: DueTimer, b: DueTimer): boolean => a.due < b.due || (a.due === b.due && a.key < b.key);
 
 /**
  * Timers of one batch: those already due by its end (loaded), and what the batch sets and cancels. Fires in the order

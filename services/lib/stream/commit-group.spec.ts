@@ -1,0 +1,94 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { CommitGroup } from './commit-group.ts';
+import { type BatchResult, START } from './executor.ts';
+import { before, type DueTimer } from './timers.ts';
+
+const result = (changes: Partial<BatchResult>): BatchResult => ({
+  outputs: [],
+  deadRecords: [],
+  timers: new Map(),
+  pending: new Map(),
+  definitions: [],
+  sweeps: [],
+  position: START,
+  ...changes,
+});
+
+const key = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f');
+const due = fc.integer({ min: 1, max: 9 });
+const changes = fc.array(fc.tuple(key, fc.option(due)), { maxLength: 6 });
+
+test('timers that are due are those the store would give, had every batch been committed', () => {
+  fc.assert(
+    fc.property(
+      changes,
+      fc.array(changes, { maxLength: 4 }),
+      due,
+      fc.integer({ min: 1, max: 6 }),
+      (old, batches, until, limit) => {
+        const store = new Map<string, number>();
+        const apply = (list: readonly [string, number | null][]) => {
+          for (const [k, at] of list) at === null ? store.delete(k) : store.set(k, at);
+        };
+        const read = (n: number): DueTimer[] =>
+          [...store]
+            .map(([k, at]) => ({ key: k, due: at }))
+            .filter((t) => t.due <= until)
+            .sort((a, b) => (before(a, b) ? -1 : 1))
+            .slice(0, n);
+        apply(old);
+        const group = new CommitGroup(START);
+        for (const batch of batches) group.add(result({ timers: new Map(batch) }), 1, false, 0);
+        const seen = group.due(read(limit + group.timers.size), until, limit);
+        for (const batch of batches) apply([...new Map(batch)]);
+        expect(seen).toEqual(read(limit));
+      },
+    ),
+  );
+});
+
+test('outside work that ended in the group is not begun; what may have been begun before is said to be', () => {
+  const group = new CommitGroup(START);
+  const work = { customerId: 'c', bytes: Buffer.of(1) };
+  group.add(
+    result({
+      pending: new Map([
+        ['first', work],
+        ['second', work],
+      ]),
+    }),
+    2,
+    true,
+    0,
+  );
+  group.add(
+    result({
+      pending: new Map([
+        ['first', null],
+        ['third', work],
+      ]),
+    }),
+    2,
+    false,
+    0,
+  );
+  expect(group.work()).toEqual([
+    { key: 'second', ...work, recovered: true },
+    { key: 'third', ...work, recovered: false },
+  ]);
+});
+
+test('is committed when it is old, large, or somebody waits for it', () => {
+  const quiet = new CommitGroup(START);
+  expect(quiet.empty).toBe(true);
+  quiet.add(result({}), 10, false, 1_000);
+  expect([quiet.empty, quiet.full(1_001), quiet.full(1_250)]).toEqual([false, false, true]);
+  expect([quiet.linger(1_005), quiet.linger(1_020)]).toEqual([15, 0]);
+  const large = new CommitGroup(START);
+  large.add(result({}), 16_384, false, 0);
+  expect(large.full(0)).toBe(true);
+  const awaited = new CommitGroup(START);
+  awaited.add(result({ pending: new Map([['w', { customerId: 'c', bytes: Buffer.of(1) }]]) }), 1, false, 0);
+  expect(awaited.linger(0)).toBe(0);
+});

@@ -1,0 +1,83 @@
+import type { BatchResult, Position, Sweep } from './executor.ts';
+import type { ActiveDefinition, PendingWork } from './processor.ts';
+import { before, type DueTimer } from './timers.ts';
+
+/** Steps, and time, after which a group is committed though more is waiting: what a crash makes the next owner compute again. */
+const MAX_STEPS = 16_384;
+const MAX_MS = 250;
+/** How long a group waits for more when nothing is waiting and no outside work depends on it. */
+const LINGER_MS = 20;
+
+/** What a commit writes besides states. */
+export type Commit = Pick<BatchResult, 'timers' | 'pending' | 'definitions' | 'position'> & {
+  readonly sweeps: readonly Sweep[];
+};
+
+/**
+ * Batches that are published and not yet committed: committed together, a customer's state is encoded and written once for
+ * all of them. Nobody waits for a commit but outside work and readers of states; a crash before it costs computing again.
+ */
+export class CommitGroup implements Commit {
+  readonly timers = new Map<string, number | null>();
+  readonly pending = new Map<string, { customerId: string; bytes: Uint8Array } | null>();
+  readonly definitions: ActiveDefinition[] = [];
+  sweeps: readonly Sweep[] = [];
+  position: Position;
+  /** A timer fired or was cancelled: which is the next one only the store can tell. */
+  timersGone = false;
+  private readonly recovered = new Map<string, boolean>();
+  private steps = 0;
+  private batches = 0;
+  private since = 0;
+
+  constructor(position: Position) {
+    this.position = position;
+  }
+
+  get empty(): boolean {
+    return this.batches === 0;
+  }
+
+  /** `recovered`: some of the batch had been published before, so its work may have been begun before. */
+  add(result: BatchResult, steps: number, recovered: boolean, now: number): void {
+    if (this.empty) this.since = now;
+    this.batches++;
+    this.steps += steps;
+    for (const [key, due] of result.timers) {
+      this.timers.set(key, due);
+      if (due === null) this.timersGone = true;
+    }
+    for (const [key, work] of result.pending) {
+      this.pending.set(key, work);
+      this.recovered.set(key, recovered);
+    }
+    this.definitions.push(...result.definitions);
+    this.sweeps = result.sweeps;
+    this.position = result.position;
+  }
+
+  /** Whether to commit now, when more is waiting. */
+  full(now: number): boolean {
+    return this.steps >= MAX_STEPS || now - this.since >= MAX_MS;
+  }
+
+  /** How much longer to wait for more when nothing is waiting, ms; 0: commit. */
+  linger(now: number): number {
+    return this.pending.size > 0 ? 0 : Math.max(0, this.since + LINGER_MS - now);
+  }
+
+  /** Outside work that is to be begun once the group is committed. */
+  work(): PendingWork[] {
+    const work: PendingWork[] = [];
+    for (const [key, w] of this.pending) if (w) work.push({ key, ...w, recovered: this.recovered.get(key) === true });
+    return work;
+  }
+
+  /** The first `limit` timers due at or before `until`; `stored` are the first `limit` + `timers.size` of the store. */
+  due(stored: readonly DueTimer[], until: number, limit: number): DueTimer[] {
+    if (this.timers.size === 0) return stored.slice(0, limit);
+    const all = stored.filter((t) => !this.timers.has(t.key));
+    for (const [key, due] of this.timers) if (due !== null && due <= until) all.push({ key, due });
+    return all.sort((a, b) => (before(a, b) ? -1 : 1)).slice(0, limit);
+  }
+}
