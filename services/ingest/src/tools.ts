@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { LRUCache } from 'lru-cache';
+import { Recent } from '#lib/recent/recent.ts';
 import type { IdentifierHasher } from '#lib/seal/identifier-hasher.ts';
 import type { Sealer } from '#lib/seal/sealer.ts';
 import type { DropReason } from './core/identifiers.ts';
 import type { Tools } from './core/normalise.ts';
 
-/** About 20 MB at most: values of traits are short. */
-const SEALED_KEPT = 50_000;
+/** At most twice as many: about 20 MB, for values of traits are short. */
+const SEALED_KEPT = 25_000;
 const MAX_KEPT_LENGTH = 256;
 
 /** What the normaliser needs of the world: keys, randomness, counters. */
@@ -18,7 +18,7 @@ export function toolsOf(
   // Shops repeat the same identify with every visit. The same customer's same value keeps its sealed bytes, which is a tenth
   // of the work, and downstream nothing seems to have changed. Never across customers: equal bytes would tell that two people
   // share a name.
-  const sealed = new LRUCache<string, Buffer>({ max: SEALED_KEPT });
+  const sealed = new Recent<Buffer>(SEALED_KEPT);
   return {
     hash: (type, normalised) => hasher.hash(type, normalised),
     seal: (json, subject) => {

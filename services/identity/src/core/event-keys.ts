@@ -54,5 +54,6 @@ function readIdentifier(r: WireReader): IdentifierKey {
 const EMPTY = Buffer.alloc(0);
 
 export function identifierKey(type: string, hash: Uint8Array): string {
-  return `${type}:${Buffer.from(hash.buffer, hash.byteOffset, hash.length).toString('base64url')}`;
+  const bytes = hash instanceof Buffer ? hash : Buffer.from(hash.buffer, hash.byteOffset, hash.length);
+  return `${type}:${bytes.toString('base64url')}`;
 }

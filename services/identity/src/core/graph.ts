@@ -39,6 +39,8 @@ export interface Decision {
 
 const MAX_ABSORBED = 100;
 
+const UNCHANGED = { created: false, linked: [], merges: [], refused: [], identified: false };
+
 /**
  * The identity graph as one batch sees and changes it. Decides for one event after another whose it is:
  *
@@ -59,7 +61,7 @@ export class Graph {
   decide(identifiers: readonly IdentifierKey[], newId: () => string): Decision {
     const settled = this.settled(identifiers);
     if (settled !== undefined) {
-      return { customerId: settled, created: false, linked: [], merges: [], refused: [], identified: false };
+      return { ...UNCHANGED, customerId: settled };
     }
     const byStrength = distinct(identifiers).sort((a, b) => ruleOf(b.type).priority - ruleOf(a.type).priority);
     const linked: IdentifierKey[] = [];
@@ -91,9 +93,13 @@ export class Graph {
 
   /** The customer all of them belong to already: nothing to decide. Most events. */
   settled(identifiers: readonly IdentifierKey[]): string | undefined {
-    const [first, ...rest] = identifiers;
+    const [first] = identifiers;
     const owner = first && this.ownerOf(first.key);
-    return owner !== undefined && rest.every((i) => this.ownerOf(i.key) === owner) ? owner : undefined;
+    if (owner === undefined) return undefined;
+    for (let i = 1; i < identifiers.length; i++) {
+      if (this.ownerOf((identifiers[i] as IdentifierKey).key) !== owner) return undefined;
+    }
+    return owner;
   }
 
   ownerOf(key: string): string | undefined {

@@ -16,5 +16,5 @@ export const DAY_MS = 24 * 3600 * 1000;
 
 /** As a latin-1 string, one character a byte: the key of sets, and cheap to put together. */
 export function seenKey(source: string, messageId: string): string {
-  return hash('sha1', `${source}\n${messageId}`, 'buffer').toString('latin1', 0, SEEN_BYTES);
+  return hash('sha1', `${source}\n${messageId}`, 'binary').slice(0, SEEN_BYTES);
 }

@@ -1,10 +1,10 @@
 import type { Redis } from 'ioredis';
 import { CustomerNode } from '#gen/recur/identity/v1/state.ts';
+import { Recent } from '#lib/recent/recent.ts';
 import { FencedError, ThrownBackError } from '#lib/stream/partition-store.ts';
 import { identifierKey } from '../core/event-keys.ts';
 import type { Graph, GraphSource, Node } from '../core/graph.ts';
 import type { ClaimedFrame } from '../core/seen.ts';
-import { Recent } from './recent.ts';
 
 /** The lane's position: how far it has read, and its clock. */
 export interface LanePosition {
@@ -17,6 +17,9 @@ const OWNERS = 200_000;
 const NODES = 10_000;
 /** Message ids are remembered at least 24 h and at most 48 h, in one generation a day. */
 const GENERATION_SECONDS = 2 * 24 * 3600;
+
+/** Of the first two bytes of an id. */
+const SLOTS = 65_536;
 
 const GUARD = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'FENCED' end
@@ -70,7 +73,7 @@ export class GraphStore implements GraphSource {
   private batchNodes = new Map<string, Node>();
   private stored = '';
   /** Slots of the present day that were given their end by this owner. */
-  private readonly slots = { day: 0, ended: new Set<string>() };
+  private readonly slots = { day: 0, ended: new Uint8Array(SLOTS) };
 
   constructor(redis: Redis, tag: string, token: string) {
     this.redis = redis as Scripted;
@@ -85,7 +88,7 @@ export class GraphStore implements GraphSource {
   async load(): Promise<LanePosition> {
     this.owners.clear();
     this.nodes.clear();
-    this.slots.ended.clear();
+    this.slots.ended.fill(0);
     this.stored = (await this.redis.get(`${this.tag}:position`)) ?? '';
     return this.stored ? (JSON.parse(this.stored) as LanePosition) : { seq: 0, clock: 0 };
   }
@@ -178,14 +181,14 @@ export class GraphStore implements GraphSource {
     const { slots } = this;
     if (slots.day !== day) {
       slots.day = day;
-      slots.ended.clear();
+      slots.ended.fill(0);
     }
     const fresh: string[] = [];
     for (const id of taken) {
-      const slot = id.slice(0, 2);
-      if (slots.ended.has(slot)) continue;
-      slots.ended.add(slot);
-      fresh.push(slot);
+      const slot = id.charCodeAt(0) * 256 + id.charCodeAt(1);
+      if (slots.ended[slot] === 1) continue;
+      slots.ended[slot] = 1;
+      fresh.push(id.slice(0, 2));
     }
     return fresh;
   }
