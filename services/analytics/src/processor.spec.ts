@@ -92,7 +92,7 @@ function logOf(
   });
 }
 
-const LIMITS: SinkLimits = { rows: 5, bytes: 1 << 20, waitMs: 0, offsetMs: 0, retryMs: 0 };
+const LIMITS: SinkLimits = { rows: 5, bytes: 1 << 20, waitMs: 0, busyWaitMs: 0, busyRows: 1, offsetMs: 0, retryMs: 0 };
 
 /** Runs the sink over the log, as often as it takes: a crash starts a new one on what the store holds. */
 async function runToEnd(log: readonly FrameMessage[], store: FakeStore, batch: number): Promise<number> {
@@ -177,7 +177,7 @@ describe('sink', () => {
     };
     const sink = await Sink.open({
       store,
-      limits: { ...LIMITS, waitMs: 60_000, offsetMs: 60_000 },
+      limits: { ...LIMITS, waitMs: 60_000, busyWaitMs: 60_000, offsetMs: 60_000 },
       now: () => performance.now(),
       refuse: async () => {},
       onError: () => {},

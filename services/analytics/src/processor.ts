@@ -8,15 +8,30 @@ export interface SinkLimits {
   readonly rows: number;
   /** … or bytes, over all tables … */
   readonly bytes: number;
-  /** … or its first row has waited so long, ms. */
+  /** … or its first row has waited so long, ms; … */
   readonly waitMs: number;
+  /**
+   * … or so long, ms, while rows keep coming fast: an insert has a fixed cost in every table, so few and large ones leave more
+   * of the machine to everybody else.
+   */
+  readonly busyWaitMs: number;
+  /** Rows in `waitMs` from which on that holds. */
+  readonly busyRows: number;
   /** The offset is written at most this often, ms; the tables know better, it only says where to begin reading. */
   readonly offsetMs: number;
   /** Pause before the next try when ClickHouse refuses, ms. */
   readonly retryMs: number;
 }
 
-export const SINK_LIMITS: SinkLimits = { rows: 100_000, bytes: 64 << 20, waitMs: 1_000, offsetMs: 2_000, retryMs: 500 };
+export const SINK_LIMITS: SinkLimits = {
+  rows: 200_000,
+  bytes: 64 << 20,
+  waitMs: 1_000,
+  busyWaitMs: 3_000,
+  busyRows: 10_000,
+  offsetMs: 2_000,
+  retryMs: 500,
+};
 
 const BREATH_MS = 4;
 
@@ -85,7 +100,7 @@ export class Sink {
     return this.#written;
   }
 
-  /** Takes frames, which come in log order; waits while the one before is being inserted and the limits are reached. */
+  /** Takes frames, which come in log order, or none when the log is quiet; waits while the one before is being inserted and the limits are reached. */
   async accept(frames: readonly FrameMessage[]): Promise<void> {
     let breathed = this.#parts.now();
     for (const frame of frames) {
@@ -101,15 +116,17 @@ export class Sink {
     if (this.#full()) {
       await this.#flushing;
       this.#startFlush();
-    } else this.tick();
+    } else this.#tick(frames.length === 0);
   }
 
   /** Inserts what has waited long enough. */
-  tick(): void {
+  #tick(quiet: boolean): void {
     if (this.#flushing !== undefined) return;
     const { now, limits } = this.#parts;
-    const waited = this.#firstAt !== undefined && now() - this.#firstAt >= limits.waitMs;
-    const behind = this.#seen > this.#written && now() - this.#offsetAt >= limits.offsetMs;
+    const busy = !quiet && this.#builder.rows >= limits.busyRows;
+    const waited = this.#firstAt !== undefined && now() - this.#firstAt >= (busy ? limits.busyWaitMs : limits.waitMs);
+    // Frames without rows: the offset goes on all the same.
+    const behind = this.#builder.rows === 0 && this.#seen > this.#written && now() - this.#offsetAt >= limits.offsetMs;
     if (waited || behind) this.#startFlush();
   }
 
@@ -148,6 +165,7 @@ export class Sink {
       if (this.#closed) return;
       failPoint('analytics', 'before_publish');
       await this.#insert(block);
+      this.#builder.release(block);
       failPoint('analytics', 'after_publish');
     }
     if (this.#closed) return;

@@ -13,7 +13,7 @@ const engine = await ChdbEngine.open(dataDir);
 await migrate(engine, await readMigrations(MIGRATIONS));
 const sink = await Sink.open({
   store: new ClickHouseSinkStore(engine, 'LOG@test'),
-  limits: { rows: 400, bytes: 1 << 24, waitMs: 50, offsetMs: 20, retryMs: 10 },
+  limits: { rows: 400, bytes: 1 << 24, waitMs: 50, busyWaitMs: 50, busyRows: 1, offsetMs: 20, retryMs: 10 },
   now: () => performance.now(),
   refuse: async () => {},
   onError: (error) => process.stderr.write(`${String(error)}\n`),

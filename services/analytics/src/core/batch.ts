@@ -1,4 +1,5 @@
 import type { RecordKind } from '#gen/recur/log/v1/frame.ts';
+import { BlockMemory } from './columns.ts';
 import { type Head, RowWriter, TableRows } from './rows.ts';
 import { MalformedMessage, newValues, type Plan, resetValues, Scanner } from './scan.ts';
 import { ROWS, TABLES } from './tables.ts';
@@ -77,6 +78,7 @@ export class BlockBuilder {
     originIndex: 0,
   };
   readonly #rowsOf = (table: string) => this.#target(table);
+  readonly #memory = new BlockMemory();
   #month = new Month();
 
   constructor(stored: Stored) {
@@ -120,7 +122,7 @@ export class BlockBuilder {
         table,
         month: Number(month),
         rows: rows.rows,
-        data: rows.toBlock(),
+        data: rows.toBlock(this.#memory),
         lastSeq: new Map(rows.lastSeq),
       });
       rows.clear();
@@ -131,6 +133,11 @@ export class BlockBuilder {
     this.#open.clear();
     this.rows = 0;
     return blocks;
+  }
+
+  /** The block is inserted: its memory serves the next ones. */
+  release(block: Block): void {
+    this.#memory.giveBack(block.data);
   }
 
   #add(data: Uint8Array, start: number, end: number, index: number): void {

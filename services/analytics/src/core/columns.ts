@@ -25,7 +25,9 @@ export interface Column {
 const START_CAPACITY = 4096;
 const COPY_BY_BYTE = 64;
 /** Buffers that grew beyond this are given back after a flush, so that one burst does not hold memory for good. */
-const KEEP_CAPACITY = 4 << 20;
+const KEEP_CAPACITY = 16 << 20;
+/** Blocks of all tables, of the flush under way and of the one being collected. */
+const KEPT_BLOCKS = 32;
 
 function grown(buffer: Buffer<ArrayBuffer>, needed: number): Buffer<ArrayBuffer> {
   let capacity = buffer.length;
@@ -185,12 +187,38 @@ function text(s: string): Buffer {
   return Buffer.concat([Buffer.from(varint(bytes.length)), bytes]);
 }
 
+/**
+ * Memory that blocks are put together in, used again: what comes and goes outside the heap with every block would make V8 look
+ * through the whole heap about once a second.
+ */
+export class BlockMemory {
+  readonly #free: ArrayBuffer[] = [];
+
+  take(bytes: number): Buffer {
+    // The smallest that fits.
+    const at = this.#free.findIndex((b) => b.byteLength >= bytes);
+    const memory = this.#free.splice(at, at < 0 ? 0 : 1)[0] ?? new ArrayBuffer(bytes * 2);
+    return Buffer.from(memory, 0, bytes);
+  }
+
+  /** Nobody reads the block any more. */
+  giveBack({ buffer }: Buffer): void {
+    if (buffer.byteLength > KEEP_CAPACITY || this.#free.length >= KEPT_BLOCKS) return;
+    this.#free.push(buffer as ArrayBuffer);
+    this.#free.sort((a, b) => a.byteLength - b.byteLength);
+  }
+}
+
 /** One Native block: column count, row count, then name, type and values of each column. Copies, so columns can be reused. */
 export function nativeBlock(
   columns: readonly { readonly name: string; readonly type: ColumnType; readonly column: Column }[],
   rows: number,
+  memory: BlockMemory,
 ): Buffer {
   const parts: Buffer[] = [Buffer.from(varint(columns.length)), Buffer.from(varint(rows))];
   for (const { name, type, column } of columns) parts.push(text(name), text(type), ...column.parts());
-  return Buffer.concat(parts);
+  const block = memory.take(parts.reduce((sum, p) => sum + p.length, 0));
+  let at = 0;
+  for (const part of parts) at += part.copy(block, at);
+  return block;
 }

@@ -1,4 +1,5 @@
 import {
+  type BlockMemory,
   type ColumnType,
   columnOf,
   type IntegerColumn,
@@ -53,8 +54,8 @@ export class TableRows {
     return sum;
   }
 
-  toBlock(): Buffer {
-    return nativeBlock(this.columns, this.rows);
+  toBlock(memory: BlockMemory): Buffer {
+    return nativeBlock(this.columns, this.rows, memory);
   }
 
   clear(): void {
