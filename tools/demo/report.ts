@@ -48,7 +48,7 @@ const PATIENT = { deadlineMs: 60_000 };
 export async function collectReport({ api, endpoints, people, played, seconds }: Sources): Promise<Report> {
   const url = endpoints.clickhouseHttp;
   const summary = await api.analytics.getSummary({ asOfMs: 0, rfm: undefined }, PATIENT);
-  const { results } = await api.analytics.listExperimentResults({ experimentId: '', days: 30 }, PATIENT);
+  const { results } = await api.analytics.listExperimentResults({ experimentId: '', days: 30, by: '' }, PATIENT);
   const { journeys } = await api.journey.listJourneys({ pageSize: 100, pageToken: '' });
   const [best] = await sql<{ customer_id: string }>(url, MOST_WRITTEN_TO);
   return {

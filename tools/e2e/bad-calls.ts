@@ -668,7 +668,7 @@ const ANALYTICS: readonly BadCall[] = [
   ['a page that never was', timeline({ pageToken: "'; DROP TABLE events" }), INVALID_ARGUMENT, /page_token/],
   [
     'results over 366 days',
-    (api) => api.analytics.listExperimentResults({ experimentId: '', days: 366 }),
+    (api) => api.analytics.listExperimentResults({ experimentId: '', days: 366, by: '' }),
     INVALID_ARGUMENT,
     /days.*366/,
   ],

@@ -11,11 +11,16 @@ import {
 import type { Redis } from 'ioredis';
 import { Histogram, type Registry } from 'prom-client';
 import { AnalyticsServiceService } from '#gen/recur/analytics/v1/analytics_service.ts';
+import { ExperimentPlan } from '#gen/recur/analytics/v1/experiment.ts';
+import { ExperimentServiceService } from '#gen/recur/analytics/v1/experiment_service.ts';
 import type { Readiness } from '#lib/boot/readiness.ts';
 import { CONFIG, LOGGER, NATS, READINESS, REDIS, REGISTRY, RPC_SERVICES } from '#lib/boot/tokens.ts';
-import { rpcService } from '#lib/rpc/service.ts';
+import { DefinitionStore } from '#lib/definitions/store.ts';
+import { watchDefinitions } from '#lib/definitions/watch.ts';
+import { type RpcService, rpcService } from '#lib/rpc/service.ts';
 import type { Logger } from '#lib/telemetry/logger.ts';
 import type { AnalyticsConfig } from './config.ts';
+import { checkPlan } from './core/plan-check.ts';
 import type { Engine } from './engine/engine.ts';
 import { openEngine } from './engine/open-engine.ts';
 import { hostCheck, readerAccess } from './http/access.ts';
@@ -24,6 +29,9 @@ import { Spool } from './http/spool.ts';
 import { SinkStage } from './log/sink-stage.ts';
 import { Predictions } from './prediction/predictions.ts';
 import { AnalyticsHandlers } from './rpc/analytics-handlers.ts';
+import { ExperimentHandlers } from './rpc/experiment-handlers.ts';
+import { QueryQueue } from './rpc/query-queue.ts';
+import { PLAN_KIND, PlanFollower } from './store/experiment-plans.ts';
 import { migrate, readMigrations } from './store/migrate.ts';
 import { applyRetention } from './store/retention.ts';
 import { sqlFolder } from './store/sql-folders.ts';
@@ -45,6 +53,40 @@ async function openStore(config: AnalyticsConfig, logger: Logger): Promise<Engin
   return engine;
 }
 
+async function services(
+  { streamReplicas: replicas }: AnalyticsConfig,
+  nats: NatsConnection,
+  engine: Engine,
+  stage: SinkStage,
+  predictions: Predictions,
+): Promise<RpcService[]> {
+  const plans = await DefinitionStore.open({
+    nats,
+    kind: PLAN_KIND,
+    message: ExperimentPlan,
+    replicas,
+    validate: checkPlan,
+  });
+  const queue = new QueryQueue();
+  return [
+    rpcService(AnalyticsServiceService, new AnalyticsHandlers(engine, queue, () => stage.sink)),
+    rpcService(ExperimentServiceService, new ExperimentHandlers(engine, queue, plans)),
+    predictions.service,
+  ];
+}
+
+function planFollower(
+  { streamReplicas: replicas }: AnalyticsConfig,
+  nats: NatsConnection,
+  engine: Engine,
+  logger: Logger,
+): PlanFollower {
+  const source = watchDefinitions(nats, [PLAN_KIND], { replicas, logger });
+  return new PlanFollower(engine, source, (error) =>
+    logger.error({ err: error }, 'cannot write a plan to ClickHouse yet'),
+  );
+}
+
 @Injectable()
 class Analytics implements OnModuleInit, OnApplicationShutdown {
   #http: ClickHouseHttp | undefined;
@@ -57,6 +99,7 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
     @Inject(ENGINE) private readonly engine: Engine,
     @Inject(SinkStage) private readonly stage: SinkStage,
     @Inject(Predictions) private readonly predictions: Predictions,
+    @Inject(PlanFollower) private readonly plans: PlanFollower,
   ) {}
 
   async onModuleInit(): Promise<void> {
@@ -80,6 +123,7 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
     });
     const port = await this.#http.listen(httpHost, clickhouseHttpPort);
     this.logger.info({ clickhouseHttp: port }, 'ClickHouse HTTP interface open');
+    await this.plans.start();
     await this.stage.start();
     this.readiness.add('sink', () => this.stage.ready());
     this.predictions.start();
@@ -89,6 +133,7 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
     await this.#http?.close(QUERY_GRACE_MS);
     await this.predictions.stop();
     await this.stage.stop();
+    await this.plans.stop();
     await this.engine.close();
   }
 }
@@ -114,14 +159,8 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
       useFactory: (engine: Engine, config: AnalyticsConfig, logger: Logger) =>
         new Predictions(engine, config, logger, import.meta.dirname),
     },
-    {
-      provide: RPC_SERVICES,
-      inject: [ENGINE, SinkStage, Predictions],
-      useFactory: (engine: Engine, stage: SinkStage, predictions: Predictions) => [
-        rpcService(AnalyticsServiceService, new AnalyticsHandlers(engine, () => stage.sink)),
-        predictions.service,
-      ],
-    },
+    { provide: PlanFollower, inject: [CONFIG, NATS, ENGINE, LOGGER], useFactory: planFollower },
+    { provide: RPC_SERVICES, inject: [CONFIG, NATS, ENGINE, SinkStage, Predictions], useFactory: services },
     Analytics,
   ],
   exports: [RPC_SERVICES],

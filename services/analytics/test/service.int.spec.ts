@@ -5,6 +5,8 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { AnalyticsServiceClient } from '#gen/recur/analytics/v1/analytics_service.ts';
+import { ExperimentPlan } from '#gen/recur/analytics/v1/experiment.ts';
+import { ExperimentServiceClient } from '#gen/recur/analytics/v1/experiment_service.ts';
 import { Exposure, IdentityChange, Merged } from '#gen/recur/log/v1/changes.ts';
 import { DeadLetter } from '#gen/recur/log/v1/dead_letter.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
@@ -17,15 +19,18 @@ const servers = withServers({ nats: true, redis: true });
 let nats: NatsConnection;
 let service: SpawnedService;
 let rpc: RpcClient<typeof AnalyticsServiceClient.service>;
+let experiments: RpcClient<typeof ExperimentServiceClient.service>;
 const START = Date.UTC(2026, 3, 1);
 
 beforeAll(async () => {
   service = await spawnService('analytics', { NATS_URL: servers.nats.url, REDIS_URL: servers.redis.url });
   nats = await connect({ servers: servers.nats.url });
   rpc = createClient(AnalyticsServiceClient, service.grpcAddr, { token: testSecrets().apiToken });
+  experiments = createClient(ExperimentServiceClient, service.grpcAddr, { token: testSecrets().apiToken });
 }, 60_000);
 afterAll(async () => {
   rpc?.close();
+  experiments?.close();
   await nats?.close();
   await service?.stop();
 });
@@ -139,7 +144,7 @@ describe('analytics', () => {
     ).rejects.toMatchObject({
       violations: [{ field: 'customer_id' }, { field: 'page_size' }, { field: 'page_token' }, { field: 'names' }],
     });
-    await expect(rpc.listExperimentResults({ experimentId: '', days: 366 })).rejects.toMatchObject({
+    await expect(rpc.listExperimentResults({ experimentId: '', days: 366, by: '' })).rejects.toMatchObject({
       violations: [{ field: 'days' }],
     });
   });
@@ -168,13 +173,111 @@ describe('analytics', () => {
       'event',
     );
     await writtenThrough();
-    const { results } = await rpc.listExperimentResults({ experimentId: 'x', days: 7 });
+    const { results } = await rpc.listExperimentResults({ experimentId: 'x', days: 7, by: '' });
     const mail = results.find((r) => r.variant === 'mail' && r.metric === 'conversion');
     expect(mail).toMatchObject({ customers: 20, total: 20, mean: 1, control: 'none', effect: 0.75 });
     expect(mail?.p).toBeLessThan(0.001);
     const none = results.find((r) => r.variant === 'none' && r.metric === 'conversion');
     expect(none).toMatchObject({ holdOut: true, customers: 20, total: 5 });
     expect(none?.effect).toBeUndefined();
+  });
+
+  it('keeps plans of experiments; they are in results within a second', async () => {
+    const people = Array.from({ length: 60 }, (_, i) => `v${i}`);
+    const viewed = people.map((id, i) =>
+      event(id, {
+        name: 'Experiment Viewed',
+        timeMs: START,
+        propertiesJson: Buffer.from(`{"experiment_id":"Checkout 2.0","variation_id":"${i % 3 ? 'new' : 'old'}"}`),
+      }),
+    );
+    const surveys = people
+      .filter((_, i) => i % 2)
+      .map((id) => event(id, { name: 'Survey Answered', timeMs: START + DAY }));
+    await publish(new SampleLog().add(2, [...viewed, ...surveys]), 'event');
+    await writtenThrough();
+    const before = (await experiments.listExperiments({})).experiments.find((e) => e.experimentId === 'Checkout 2.0');
+    expect(before).toMatchObject({ control: '', customers: 60, crossed: 0, sharesPlanned: false });
+    expect(before?.arms).toEqual([
+      { variant: 'new', customers: 40, share: 0.5 },
+      { variant: 'old', customers: 20, share: 0.5 },
+    ]);
+    expect(before?.srmP).toBeCloseTo(0.009823, 6);
+
+    const plan = ExperimentPlan.fromPartial({
+      id: 'checkout',
+      experimentId: 'Checkout 2.0',
+      displayName: 'One-page checkout',
+      control: 'old',
+      arms: [
+        { variant: 'old', weight: 1 },
+        { variant: 'new', weight: 2 },
+      ],
+      metrics: [{ name: 'survey', events: ['Survey Answered'], aggregate: 1 }],
+    });
+    const { plan: made } = await experiments.createExperimentPlan({ plan, requestId: 'r-1' });
+    expect(made).toMatchObject({ ...plan, revision: expect.any(Number) });
+    expect(await experiments.getExperimentPlan({ id: 'checkout' })).toEqual({ plan: made });
+    expect((await experiments.listExperimentPlans({ pageSize: 0, pageToken: '' })).plans).toEqual([made]);
+    const planned = async (wanted: boolean) => {
+      for (let i = 0; i < 40; i++) {
+        const found = (await experiments.listExperiments({})).experiments.find(
+          (e) => e.experimentId === 'Checkout 2.0',
+        );
+        if (found?.sharesPlanned === wanted) return found;
+        await new Promise((r) => setTimeout(r, 50));
+      }
+      throw new Error(`the plan is not ${wanted ? '' : 'away '}within two seconds`);
+    };
+    expect(await planned(true)).toMatchObject({ control: 'old', displayName: 'One-page checkout', srmP: 1 });
+    const { results } = await rpc.listExperimentResults({ experimentId: 'Checkout 2.0', days: 7, by: '' });
+    expect(results.map((r) => `${r.metric} ${r.variant}`)).toHaveLength(2 * 6);
+    const survey = results.find((r) => r.metric === 'survey' && r.variant === 'new');
+    expect(survey).toMatchObject({
+      kind: 'share',
+      customers: 40,
+      total: 20,
+      control: 'old',
+      controlMean: 0.5,
+      effect: 0,
+    });
+    expect(survey?.verdict).toMatch(/^No difference shown \(p = 1\)/);
+    const { power } = await experiments.listExperimentPower({ experimentId: 'Checkout 2.0', days: 7, effect: 0.5 });
+    expect(power.find((p) => p.metric === 'survey')).toMatchObject({ variant: 'new', effectWanted: 0.25 });
+    expect((await rpc.listExperimentResults({ experimentId: 'Checkout 2.0', days: 7, by: 'segment' })).results).toEqual(
+      [],
+    );
+
+    // Another revision of it, and then none.
+    const changed = { ...(made as ExperimentPlan), arms: [] };
+    await expect(
+      experiments.updateExperimentPlan({ plan: { ...changed, revision: 999_999 }, requestId: '' }),
+    ).rejects.toMatchObject({ code: 10 });
+    await experiments.updateExperimentPlan({ plan: changed, requestId: '' });
+    expect(await planned(false)).toMatchObject({ control: 'old', displayName: 'One-page checkout' });
+    await experiments.deleteExperimentPlan({ id: 'checkout', revision: 0, requestId: '' });
+    await expect(experiments.getExperimentPlan({ id: 'checkout' })).rejects.toMatchObject({ code: 5 });
+  });
+
+  it('refuses bad plans and questions, naming field and rule', async () => {
+    const plan = ExperimentPlan.fromPartial({ id: 'bad', arms: [{ variant: '', weight: -1 }], control: 'x' });
+    await expect(experiments.createExperimentPlan({ plan, requestId: '' })).rejects.toMatchObject({
+      violations: [
+        { field: 'plan.arms', description: '1 arms; must be none, or 2 to 20' },
+        { field: 'plan.arms[0].variant' },
+        { field: 'plan.arms[0].weight', description: '-1 must be above 0 and at most 1000000000' },
+        { field: 'plan.control' },
+      ],
+    });
+    await expect(experiments.createExperimentPlan({ plan: undefined, requestId: '' })).rejects.toMatchObject({
+      violations: [{ field: 'plan' }],
+    });
+    await expect(
+      experiments.listExperimentPower({ experimentId: '', days: -1, effect: Number.NaN }),
+    ).rejects.toMatchObject({ violations: [{ field: 'days' }, { field: 'effect' }] });
+    await expect(rpc.listExperimentResults({ experimentId: '', days: 1, by: "x' OR 1" })).rejects.toMatchObject({
+      violations: [{ field: 'by' }],
+    });
   });
 
   it('a record that cannot be read goes to the dead letters', async () => {

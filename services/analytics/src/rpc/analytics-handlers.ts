@@ -9,27 +9,27 @@ import type {
   ListExperimentResultsRequest,
   ListExperimentResultsResponse,
 } from '#gen/recur/analytics/v1/analytics_service.ts';
-import { resourceExhausted, unavailable } from '#lib/rpc/errors.ts';
+import { unavailable } from '#lib/rpc/errors.ts';
 import type { Handlers } from '#lib/rpc/service.ts';
-import { BoundedQueue } from '../core/bounded-queue.ts';
 import type { Engine } from '../engine/engine.ts';
 import { readExperimentResults } from '../store/experiments.ts';
 import { readSummary } from '../store/summary.ts';
 import { readTimeline } from '../store/timeline.ts';
 import { check } from './check.ts';
 import { decodePlace, encodePlace } from './page-token.ts';
+import type { QueryQueue } from './query-queue.ts';
 
-/** Queries for callers at a time, and how many wait. */
-const RUNNING = 2;
-const WAITING = 64;
+/** What results can be asked by; a trait's name as ingest takes it. */
+const BY = /^(?:|segment|rfm|lifecycle|trait:.{1,256})$/su;
 
 export class AnalyticsHandlers implements Handlers<typeof AnalyticsServiceService> {
   readonly #engine: Engine;
   readonly #sink: () => { readonly throughSeq: number } | undefined;
-  readonly #queue = new BoundedQueue(RUNNING, WAITING);
+  readonly #queue: QueryQueue;
 
-  constructor(engine: Engine, sink: () => { readonly throughSeq: number } | undefined) {
+  constructor(engine: Engine, queue: QueryQueue, sink: () => { readonly throughSeq: number } | undefined) {
     this.#engine = engine;
+    this.#queue = queue;
     this.#sink = sink;
   }
 
@@ -44,7 +44,7 @@ export class AnalyticsHandlers implements Handlers<typeof AnalyticsServiceServic
     ]);
     const size = request.pageSize || 50;
     const { customerId, names } = request;
-    const rows = await this.#read(() => readTimeline(this.#engine, { customerId, names, after, limit: size + 1 }));
+    const rows = await this.#queue.run(() => readTimeline(this.#engine, { customerId, names, after, limit: size + 1 }));
     const page = rows.slice(0, size);
     const last = page.at(-1);
     const more = rows.length > size && last;
@@ -54,15 +54,16 @@ export class AnalyticsHandlers implements Handlers<typeof AnalyticsServiceServic
     };
   }
 
-  async listExperimentResults({
-    experimentId,
-    days,
-  }: ListExperimentResultsRequest): Promise<ListExperimentResultsResponse> {
+  async listExperimentResults(request: ListExperimentResultsRequest): Promise<ListExperimentResultsResponse> {
+    const { experimentId, days, by } = request;
     check([
       [experimentId.length > 256, 'experiment_id', 'at most 256 characters'],
       [days < 0 || days > 365, 'days', `${days} is not 1 to 365, or 0 for 14`],
+      [!BY.test(by), 'by', `"${by.slice(0, 50)}" is not segment, rfm, lifecycle, trait:<name> or empty`],
     ]);
-    return { results: await this.#read(() => readExperimentResults(this.#engine, experimentId, days || 14)) };
+    return {
+      results: await this.#queue.run(() => readExperimentResults(this.#engine, { experimentId, days: days || 14, by })),
+    };
   }
 
   async getSummary({ asOfMs, rfm }: GetSummaryRequest): Promise<GetSummaryResponse> {
@@ -72,17 +73,12 @@ export class AnalyticsHandlers implements Handlers<typeof AnalyticsServiceServic
       [rfm !== undefined && !good(rfm.recencyDays), 'rfm.recency_days', 'must be 0 or more'],
       [rfm !== undefined && !good(rfm.frequency), 'rfm.frequency', 'must be 0 or more'],
     ]);
-    return this.#read(() => readSummary(this.#engine, asOfMs, rfm));
+    return this.#queue.run(() => readSummary(this.#engine, asOfMs, rfm));
   }
 
   getSinkOffset(_: GetSinkOffsetRequest): GetSinkOffsetResponse {
     const sink = this.#sink();
     if (!sink) throw unavailable('The log is not being written yet.');
     return { throughSeq: sink.throughSeq };
-  }
-
-  async #read<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#queue.full) throw resourceExhausted(1_000, 'Too many queries at once.');
-    return (await this.#queue.run(work, () => true)) as T;
   }
 }

@@ -2,16 +2,19 @@ import { type Deployment, EMBEDDED, statementFor } from '../core/deployment.ts';
 import type { Engine } from '../engine/engine.ts';
 import { DATABASE } from './migrate.ts';
 
-/** What orders and refunds are made of stays, or last year's sales would change with every month. */
-const ORDERS = "('Order Completed', 'Order Refunded', 'Order Cancelled')";
+/**
+ * What orders and refunds are made of stays, or last year's sales would change with every month; and so do exposures that
+ * came as events.
+ */
+const KEPT = "('Order Completed', 'Order Refunded', 'Order Cancelled', 'Experiment Viewed')";
 
 /**
  * Tables of behaviour, with what of them stays all the same. Identity changes, exposures and predictions stay whole: merges
  * must reach all of history, and an experiment is read long after it ended.
  */
 export const RETAINED: Readonly<Record<string, string>> = {
-  events: `name NOT IN ${ORDERS}`,
-  event_lines: `name NOT IN ${ORDERS}`,
+  events: `name NOT IN ${KEPT}`,
+  event_lines: `name NOT IN ${KEPT}`,
   profile_changes: '',
   segment_changes: '',
   class_changes: '',

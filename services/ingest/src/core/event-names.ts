@@ -70,10 +70,17 @@ const ALIASES: Readonly<Record<string, readonly string[]>> = {
   'Product Reviewed': ['Reviewed Product'],
 };
 
+/** Standard events that are not about products. */
+const OTHERS: Readonly<Record<string, readonly string[]>> = {
+  // Whoever assigns customers to arms of an experiment tells so by it; analytics counts it as an exposure.
+  'Experiment Viewed': ['Viewed Experiment', 'Experiment Impression', 'Experiment Exposure'],
+};
+
 const shapes = new Map(Object.entries(STANDARD_EVENTS));
 const canonical = new Map<string, string>();
 for (const name of Object.keys(STANDARD_EVENTS)) canonical.set(spelling(name), name);
-for (const [name, aliases] of Object.entries(ALIASES))
+for (const name of Object.keys(OTHERS)) canonical.set(spelling(name), name);
+for (const [name, aliases] of [...Object.entries(ALIASES), ...Object.entries(OTHERS)])
   for (const alias of aliases) canonical.set(spelling(alias), name);
 
 function spelling(name: string): string {
