@@ -145,7 +145,7 @@ describe('sink', () => {
       }),
       { numRuns: 150 },
     );
-  });
+  }, 30_000);
 
   it('a block never spans two months', async () => {
     const store = new FakeStore([]);
