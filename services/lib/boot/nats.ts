@@ -1,4 +1,4 @@
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { type ConnectionOptions, connect, type NatsConnection, type ServerInfo } from '@nats-io/transport-node';
 import type { Logger } from '#lib/telemetry/logger.ts';
 import { RefusalError } from './refusal.ts';
 
@@ -13,7 +13,7 @@ export async function connectNats(url: string, name: string, logger: Logger): Pr
   const waiting = setInterval(() => logger.warn('waiting for NATS'), 5_000);
   try {
     const connection = await connect({
-      servers: url.split(',').map((server) => server.trim()),
+      ...addressesOf(url),
       name,
       maxReconnectAttempts: -1,
       reconnectTimeWait: 250,
@@ -27,11 +27,36 @@ export async function connectNats(url: string, name: string, logger: Logger): Pr
       noAsyncTraces: true,
     });
     checkVersion(connection.info?.version ?? '0');
+    checkEncrypted(url, connection.info);
     void logStatus(connection, logger);
     return connection;
   } finally {
     clearInterval(waiting);
   }
+}
+
+/**
+ * What NATS_URL says. The client itself reads no user and password from it, and encrypts when the server asks for it.
+ * All servers are of one cluster: the first user named is the one.
+ */
+export function addressesOf(url: string): Pick<ConnectionOptions, 'servers' | 'user' | 'pass'> {
+  const urls = url.split(',').map((server) => new URL(server.trim()));
+  const withUser = urls.find(({ username }) => username !== '');
+  return {
+    servers: urls.map(({ host }) => host),
+    ...(withUser === undefined
+      ? {}
+      : { user: decodeURIComponent(withUser.username), pass: decodeURIComponent(withUser.password) }),
+  };
+}
+
+/** @throws RefusalError when the address asks for encryption and the server has none: the client would go on without. */
+export function checkEncrypted(
+  url: string,
+  info: Pick<ServerInfo, 'tls_required' | 'tls_available'> | undefined,
+): void {
+  if (!url.includes('tls://') || info?.tls_required || info?.tls_available) return;
+  throw new RefusalError('NATS_URL says tls://, and the server offers no TLS');
 }
 
 /** @throws RefusalError */
