@@ -15,6 +15,7 @@ const pages = [
     'proto/README.md',
     'docs/decisions/README.md',
   ],
+  ...['deploy/README.md', 'deploy/schemas/README.md', 'loadtest/README.md'],
   ...['tools/README.md', 'tools/importer/README.md', 'tools/sample-shop/README.md'],
 ];
 
