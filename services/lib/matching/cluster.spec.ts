@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { cluster, type Edge } from './cluster.ts';
+import { PairQueue, type WeightedPair } from './pair-queue.ts';
 
 /** Clusters records by a table of log odds; pairs it does not name speak against. */
 function run(size: number, odds: Readonly<Record<string, number>>, threshold = 0) {
@@ -71,3 +72,16 @@ function counts(groups: readonly number[]): number[] {
   for (const g of groups) n.set(g, (n.get(g) ?? 0) + 1);
   return [...n.values()];
 }
+
+it('a queue gives what was put in, heaviest first', () => {
+  const pair = fc.record({ a: fc.nat(5), b: fc.nat(5), weight: fc.integer({ min: 0, max: 5 }) });
+  fc.assert(
+    fc.property(fc.array(pair), (pairs) => {
+      const queue = new PairQueue();
+      for (const p of pairs) queue.push(p);
+      const order = (x: WeightedPair, y: WeightedPair) => y.weight - x.weight || x.a - y.a || x.b - y.b;
+      expect(Array.from(pairs, () => queue.pop())).toEqual([...pairs].sort(order));
+      expect(queue.pop()).toBeUndefined();
+    }),
+  );
+});

@@ -1,3 +1,5 @@
+import { PairQueue } from './pair-queue.ts';
+
 /** A pair of records with the logarithm of the odds that they are one person. */
 export interface Edge {
   readonly a: number;
@@ -7,7 +9,7 @@ export interface Edge {
 
 /** No single pair outvotes all others, for or against. */
 const MOST = 12;
-/** A larger component is put together from its edges alone; pairs without one count as strangers. */
+/** A larger component is put together from its edges alone. */
 const MOST_SCORED = 400;
 
 /**
@@ -27,58 +29,91 @@ export function cluster(
   threshold: number,
 ): Int32Array {
   const groups = Int32Array.from({ length: size }, (_, i) => i);
-  for (const members of componentsOf(size, edges)) {
-    const at = new Map(members.map((record, i) => [record, i]));
-    const scored = members.length <= MOST_SCORED;
-    const weights = members.map((a, i) =>
-      Float64Array.from(members, (b, j) =>
-        i === j ? 0 : scored ? clip(score(Math.min(a, b), Math.max(a, b)) - threshold) : -MOST,
-      ),
-    );
-    if (!scored) {
-      for (const { a, b, logOdds } of edges) {
-        const [i, j] = [at.get(a), at.get(b)];
-        if (i === undefined || j === undefined) continue;
-        const weight = clip(logOdds - threshold);
-        (weights[i] as Float64Array)[j] = weight;
-        (weights[j] as Float64Array)[i] = weight;
-      }
+  const components = componentsOf(size, edges);
+  const large = new Map<number, Contraction>();
+  for (const members of components) {
+    const contraction = new Contraction(members);
+    if (members.length > MOST_SCORED) for (const record of members) large.set(record, contraction);
+    else {
+      members.forEach((a, i) => {
+        for (const b of members.slice(0, i)) contraction.add(a, b, clip(score(b, a) - threshold));
+      });
+      contraction.run(groups);
     }
-    contract(weights).forEach((group, i) => {
-      groups[members[i] as number] = members[group] as number;
-    });
   }
+  for (const { a, b, logOdds } of edges) large.get(a)?.add(a, b, clip(logOdds - threshold));
+  for (const contraction of new Set(large.values())) contraction.run(groups);
   return groups;
 }
 
-/** Per row the first row of its group. */
-function contract(weights: readonly Float64Array[]): number[] {
-  const group = weights.map((_, i) => i);
-  const alive = new Set(group);
-  for (;;) {
-    let best = 0;
-    let pair: readonly [number, number] | undefined;
-    for (const i of alive) {
-      const row = weights[i] as Float64Array;
-      for (const j of alive) {
-        if (j > i && (row[j] as number) > best) {
-          best = row[j] as number;
-          pair = [i, j];
-        }
-      }
+interface Bond {
+  /** Of the pairs between two groups that were scored. */
+  sum: number;
+  pairs: number;
+}
+
+/** Groups of one component, joined two at a time; a pair that was not scored speaks against with all it can. */
+class Contraction {
+  private readonly groups = new Map<number, { records: number[]; bonds: Map<number, Bond> }>();
+  private readonly queue = new PairQueue();
+
+  constructor(records: readonly number[]) {
+    for (const record of records) this.groups.set(record, { records: [record], bonds: new Map() });
+  }
+
+  add(a: number, b: number, weight: number): void {
+    this.groups.get(a)?.bonds.set(b, { sum: weight, pairs: 1 });
+    this.groups.get(b)?.bonds.set(a, { sum: weight, pairs: 1 });
+    if (weight > 0) this.queue.push({ a: Math.min(a, b), b: Math.max(a, b), weight });
+  }
+
+  run(groups: Int32Array): void {
+    for (let best = this.queue.pop(); best; best = this.queue.pop()) {
+      const { a, b, weight } = best;
+      if (!this.groups.has(a) || !this.groups.has(b)) continue;
+      const now = this.weight(a, b);
+      // Either has grown since: it has its turn again when it is the best.
+      if (now === weight) this.join(a, b);
+      else if (now > 0 && now < weight) this.queue.push({ a, b, weight: now });
     }
-    if (!pair) return group;
-    const [into, from] = pair;
-    alive.delete(from);
-    for (const other of alive) {
-      if (other === into) continue;
-      const sum = (weights[into]?.[other] as number) + (weights[from]?.[other] as number);
-      (weights[into] as Float64Array)[other] = sum;
-      (weights[other] as Float64Array)[into] = sum;
+    for (const { records } of this.groups.values()) {
+      const first = Math.min(...records);
+      for (const record of records) groups[record] = first;
     }
-    group.forEach((g, i) => {
-      if (g === from) group[i] = into;
-    });
+  }
+
+  private weight(a: number, b: number): number {
+    const [one, other] = [this.groups.get(a), this.groups.get(b)];
+    const bond = one?.bonds.get(b);
+    if (!one || !other || !bond) return -MOST;
+    return bond.sum - MOST * (one.records.length * other.records.length - bond.pairs);
+  }
+
+  /** The smaller joins the larger. */
+  private join(a: number, b: number): void {
+    const larger = this.size(a) >= this.size(b) ? a : b;
+    const smaller = larger === a ? b : a;
+    const [into, from] = [this.groups.get(larger), this.groups.get(smaller)];
+    if (!into || !from) return;
+    this.groups.delete(smaller);
+    into.bonds.delete(smaller);
+    for (const record of from.records) into.records.push(record);
+    for (const [other, { sum, pairs }] of from.bonds) {
+      if (other === larger) continue;
+      const bond = into.bonds.get(other) ?? { sum: 0, pairs: 0 };
+      bond.sum += sum;
+      bond.pairs += pairs;
+      into.bonds.set(other, bond);
+      const bonds = this.groups.get(other)?.bonds;
+      bonds?.delete(smaller);
+      bonds?.set(larger, { ...bond });
+      const weight = this.weight(larger, other);
+      if (weight > 0) this.queue.push({ a: Math.min(larger, other), b: Math.max(larger, other), weight });
+    }
+  }
+
+  private size(group: number): number {
+    return this.groups.get(group)?.records.length ?? 0;
   }
 }
 

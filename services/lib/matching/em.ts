@@ -61,57 +61,103 @@ const DOUBTFUL = 0.01;
 /** Share that no class but the strangers exceeds: with a handful of records there would be none left to compare with. */
 const MOST = 0.3;
 
+/** Which comparisons depend on which, in each class. */
+interface Dependences {
+  readonly match: Int32Array;
+  readonly stranger: Int32Array;
+}
+
+/** Iterations before dependences among strangers are looked for: until matches no longer pass for strangers. */
+const FIRST = 3;
+
 /**
  * Expectation–maximisation for Fellegi and Sunter's weights, without any truth. Matches are looked for among the candidates
  * only (a pair that agrees in nothing rare is none), strangers are what remains of a sample of all pairs, so shares and
- * probabilities are those of all pairs, whatever the blocking. When it has settled, dependences among comparisons are looked
- * for in both classes, and it settles again with them.
+ * probabilities are those of all pairs, whatever the blocking. Dependences among strangers are taken in almost from the start:
+ * where city and postcode count twice, neighbours flood the classes of matches and households and these settle anywhere. Those
+ * among matches come last, when matches are known.
  */
 export function estimate(input: EmInput, comparer: Comparer): Model {
-  const candidates = input.candidates.patterns;
-  const candidateDigits = Array.from(candidates, (p) => comparer.digitsOf(p));
-  const sampleDigits = Array.from(input.sample.patterns, (p) => comparer.digitsOf(p));
-  const roles = comparer.comparisons.map((c) => c.role);
-  const opinion = comparer.comparisons.map(({ levels }) => firstOpinion(levels.length));
-  const even = comparer.comparisons.map(({ levels }) => evenly(levels.length));
-  const sampled: Weighted = { digits: sampleDigits, weights: input.sample.counts };
-  let model: Model = {
-    match: independent(marginalsOf({ digits: [], weights: new Float64Array() }, opinion)),
-    stranger: independent(marginalsOf(sampled, even)),
-    matchShare: Math.min(MOST, input.records / input.allPairs),
-    householdShare: Math.min(MOST, input.records / input.allPairs),
-    iterations: 0,
-  };
-  for (const withDependences of [false, true]) {
-    let parents: { match: Int32Array; stranger: Int32Array } | undefined;
-    for (let i = 0; i < MAX_ITERATIONS; i++) {
-      const found = expect(model, candidateDigits, input.candidates.counts, roles);
-      const background = expect(model, sampleDigits, input.sample.counts, roles);
-      const matches: Weighted = { digits: candidateDigits, weights: found.match };
-      const strangers: Weighted = { digits: sampleDigits, weights: background.stranger };
-      const m = marginalsOf(matches, opinion);
-      const u = marginalsOf(strangers, even).map((sampledAt, c) =>
-        counted(sampledAt, input.same[c], found, candidateDigits, c),
-      );
-      if (withDependences) {
-        // Whoever moves changes the whole address. With what tells a person it must not go together: matches would learn to
-        // look like households.
-        const moves = (c: number) => roles[c] === 'household';
-        parents ??= { match: dependencesOf(matches, m, moves), stranger: dependencesOf(strangers, u) };
-      }
-      const next: Model = {
-        match: parents ? forestOf(matches, m, parents.match) : independent(m),
-        stranger: parents ? forestOf(strangers, u, parents.stranger) : independent(u),
-        matchShare: Math.min(MOST, Math.max(found.matches, 1) / input.allPairs),
-        householdShare: Math.min(MOST, Math.max(found.households - DOUBTFUL * found.matches, 1e-3) / input.allPairs),
-        iterations: model.iterations + 1,
-      };
-      const change = Math.abs(next.matchShare / model.matchShare - 1);
-      model = next;
-      if (change < CONVERGED && i > 4) break;
+  const em = new Em(input, comparer);
+  const none = new Int32Array(comparer.comparisons.length).fill(-1);
+  em.settle({ match: none, stranger: none }, FIRST);
+  em.settle({ match: none, stranger: em.dependences().stranger }, MAX_ITERATIONS);
+  em.settle(em.dependences(), MAX_ITERATIONS);
+  return em.model;
+}
+
+class Em {
+  model: Model;
+  private readonly input: EmInput;
+  private readonly roles: readonly FieldRole[];
+  private readonly opinion: readonly Float64Array[];
+  private readonly even: readonly Float64Array[];
+  private readonly candidates: readonly Uint8Array[];
+  private readonly sample: readonly Uint8Array[];
+
+  constructor(input: EmInput, comparer: Comparer) {
+    this.input = input;
+    this.roles = comparer.comparisons.map((c) => c.role);
+    this.opinion = comparer.comparisons.map(({ levels }) => firstOpinion(levels.length));
+    this.even = comparer.comparisons.map(({ levels }) => evenly(levels.length));
+    this.candidates = Array.from(input.candidates.patterns, (p) => comparer.digitsOf(p));
+    this.sample = Array.from(input.sample.patterns, (p) => comparer.digitsOf(p));
+    const share = Math.min(MOST, input.records / input.allPairs);
+    this.model = {
+      match: independent(marginalsOf({ digits: [], weights: new Float64Array() }, this.opinion)),
+      stranger: independent(marginalsOf({ digits: this.sample, weights: input.sample.counts }, this.even)),
+      matchShare: share,
+      householdShare: share,
+      iterations: 0,
+    };
+  }
+
+  /** Iterates until the number of matches no longer changes. */
+  settle(parents: Dependences, most: number): void {
+    for (let i = 0; i < most; i++) {
+      const before = this.model.matchShare;
+      this.step(parents);
+      if (i > 4 && Math.abs(this.model.matchShare / before - 1) < CONVERGED) return;
     }
   }
-  return model;
+
+  /**
+   * Dependences as the classes are now. Whoever moves changes the whole address; with what tells a person it must not go together,
+   * or matches learn to look like households.
+   */
+  dependences(): Dependences {
+    const { matches, strangers, m, u } = this.expected();
+    return {
+      match: dependencesOf(matches, m, (c) => this.roles[c] === 'household'),
+      stranger: dependencesOf(strangers, u),
+    };
+  }
+
+  private step(parents: Dependences): void {
+    const { allPairs } = this.input;
+    const { found, matches, strangers, m, u } = this.expected();
+    const households = found.households - DOUBTFUL * found.matches;
+    this.model = {
+      match: forestOf(matches, m, parents.match),
+      stranger: forestOf(strangers, u, parents.stranger),
+      matchShare: Math.min(MOST, Math.max(found.matches, 1) / allPairs),
+      householdShare: Math.min(MOST, Math.max(households, 1e-3) / allPairs),
+      iterations: this.model.iterations + 1,
+    };
+  }
+
+  private expected() {
+    const { input, model, roles } = this;
+    const found = expect(model, this.candidates, input.candidates.counts, roles);
+    const background = expect(model, this.sample, input.sample.counts, roles);
+    const matches: Weighted = { digits: this.candidates, weights: found.match };
+    const strangers: Weighted = { digits: this.sample, weights: background.stranger };
+    const m = marginalsOf(matches, this.opinion);
+    const u = marginalsOf(strangers, this.even).map((sampled, c) =>
+      counted(sampled, input.same[c], found, this.candidates, c),
+    );
+    return { found, matches, strangers, m, u };
+  }
 }
 
 function expect(model: Model, digits: readonly Uint8Array[], counts: Float64Array, roles: readonly FieldRole[]) {
