@@ -4,7 +4,10 @@
  */
 const ALWAYS_PERSONAL = [
   ...['email', 'emailaddress', 'mail', 'phone', 'phonenumber', 'mobile', 'mobilephone', 'telephone', 'tel'],
-  ...['firstname', 'lastname', 'middlename', 'fullname', 'realname', 'surname'],
+  ...['firstname', 'lastname', 'middlename', 'fullname', 'realname', 'surname', 'givenname', 'familyname', 'forename'],
+  ...['姓名', '姓', '名', '名字', '手机', '手机号', '电话', '邮箱'],
+  ...['地址', '详细地址', '收货地址', '生日', '出生日期', '身份证', '身份证号'],
+  ...['address1', 'address2', 'address3', 'streetnumber', 'housenumber'],
   ...[
     'address',
     'shippingaddress',
