@@ -1,6 +1,7 @@
 import { e2e } from './e2e.ts';
 import { ingest } from './ingest.ts';
 import { latency } from './latency.ts';
+import { matching } from './matching.ts';
 import { messageIds } from './message-ids.ts';
 import { type BenchOptions, readCommand } from './options.ts';
 import { type BenchResult, resultLine } from './result.ts';
@@ -12,6 +13,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
   latency,
   sink,
   'message-ids': messageIds,
+  matching,
 };
 
 const HELP = `npm run bench -- <name> [options]
@@ -24,14 +26,16 @@ line is the result as JSON. What each bench does, and what its bare loop does, i
   latency    from an accepted event to the mail it causes, at 1,000 events/s
   sink       rows/s from log frames into ClickHouse
   message-ids  bytes of Redis an id takes that is remembered for a day or two
+  matching   customers/s compared with all others for typing errors, and how many are found
 
-  --events N        how many events (e2e, sink), ids (message-ids)
+  --events N        how many events (e2e, sink), ids (message-ids),
+                    customers (matching)
   --people N        customers of the sample shop (e2e)          (default 12000: 300,000 events are about their six months)
-  --rounds N        ours and bare take turns so often           (ingest, e2e)
+  --rounds N        ours and bare take turns so often           (ingest, e2e, matching)
   --seconds N       length of a turn (ingest), of the load (latency)
   --partitions N    of the cluster                              (default 4)
   --without A,B     services that are not to run, e.g. analytics (e2e, latency)
-  --no-bare         only ours, no ratio                         (ingest, e2e)
+  --no-bare         only ours, no ratio                         (ingest, e2e, matching)
   --cpu-prof DIR    takes CPU profiles of the services, and shows where their time went
                     (the profiles stay in DIR; node tools/bench/profile.ts DIR shows them again)
   --node-options X  for the Node of every service, e.g. --max-semi-space-size=64
