@@ -46,7 +46,8 @@ async function main(): Promise<void> {
   }
   await using(await openEngine(config), async (engine) => {
     const ran = await migrate(engine, migrations, deployment, (name) => process.stderr.write(`applying ${name}\n`));
-    await makeViews(engine, sqlFolder(import.meta.dirname, 'views'), config.shopTimeZone, deployment);
+    const { shopTimeZone, industryLtv } = config;
+    await makeViews(engine, sqlFolder(import.meta.dirname, 'views'), shopTimeZone, { deployment, industryLtv });
     const changed = await applyRetention(engine, config.retentionMonths, deployment);
     say(`${ran.length} migrations applied, views made, retention changed on ${changed.length} tables.`);
   });

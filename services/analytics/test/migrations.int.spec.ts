@@ -1,13 +1,14 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { parseDeployment, statementFor } from '../src/core/deployment.ts';
-import { groundwork, migrate, pendingMigrations, readMigrations, statements } from '../src/store/migrate.ts';
+import { parseDeployment } from '../src/core/deployment.ts';
+import { groundwork, migrate, pendingMigrations, readMigrations } from '../src/store/migrate.ts';
 import { applyRetention, RETAINED } from '../src/store/retention.ts';
+import { readViews } from '../src/store/views.ts';
 import { DAY, event, order, record, SampleLog } from './sample-log.ts';
 import { MIGRATIONS, type TempEngine, tempEngine, VIEWS } from './temp-engine.ts';
 
@@ -22,12 +23,11 @@ const CLUSTER = parseDeployment('http://ch:8123?cluster=shop');
 describe('on a cluster', () => {
   it('every statement goes to all replicas, every table is replicated, and ClickHouse can read all of it', async () => {
     const migrations = pendingMigrations(new Map(), await readMigrations(MIGRATIONS), CLUSTER);
-    const files = (await readdir(VIEWS)).filter((name) => name.endsWith('.sql'));
-    const views = await Promise.all(files.map(async (name) => statements(await readFile(join(VIEWS, name), 'utf8'))));
+    const views = await readViews(VIEWS, 'UTC', { deployment: CLUSTER });
     const all = [
       ...groundwork(CLUSTER),
       ...migrations.flatMap((m) => m.statements),
-      ...views.flat().map((sql) => statementFor(CLUSTER, sql)),
+      ...views.statements.map(({ sql }) => sql),
     ];
     expect(all.length).toBeGreaterThan(60);
     for (const sql of all) {

@@ -5,6 +5,7 @@ import { BlockBuilder, type Refused } from '../src/core/batch.ts';
 import { StoredPositions } from '../src/core/stored.ts';
 import { TABLES } from '../src/core/tables.ts';
 import { ChdbEngine } from '../src/engine/chdb-engine.ts';
+import { loadCustomerMap } from '../src/store/customer-map.ts';
 import { migrate, readMigrations } from '../src/store/migrate.ts';
 import { makeViews } from '../src/store/views.ts';
 import type { SampleLog } from './sample-log.ts';
@@ -40,6 +41,7 @@ export async function tempEngine(shopTimeZone = 'Asia/Shanghai'): Promise<TempEn
           (TABLES.get(b.table) ?? []).map((c) => c.name),
           b.data,
         );
+      if (blocks.some((b) => b.table === 'identity_changes')) await loadCustomerMap(engine);
       return { blocks: blocks.map(({ table, rows }) => ({ table, rows })), refused: builder.refused };
     },
     drop: async () => {

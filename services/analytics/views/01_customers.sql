@@ -1,20 +1,27 @@
--- Who is who. History follows merges at query time: a merged customer's events, orders and exposures count as those of the
--- customer it turned out to be.
+-- Who is who. History follows merges, and merges taken back, at query time: a merged customer's events, orders and exposures
+-- count as those of the customer it turned out to be. For each view here and in 02 there is one ending in _as_of, the same
+-- SQL over the log as it was at a moment (src/core/as-of.ts).
 
 CREATE OR REPLACE VIEW recur.v_merges AS
-SELECT customer_id, argMax(into_customer_id, seq) AS into_id
-FROM recur.identity_changes
-WHERE change = 'merged'
-GROUP BY customer_id
-COMMENT 'Merged customers and the one each was merged into, which may itself have been merged later';
+SELECT customer_id, last.1 AS into_id, last.2 AS merged_at
+FROM
+(
+    -- The last word on a customer counts. An unmerge, or a restart of its own, makes it somebody again.
+    SELECT customer_id, argMax((if(change = 'unmerged', '', into_customer_id), log_time), (seq, idx)) AS last
+    FROM recur.identity_changes
+    WHERE change IN ('merged', 'unmerged', 'restarted')
+    GROUP BY customer_id
+)
+WHERE into_id != ''
+COMMENT 'Merged customers and the one each was merged into, which may itself have been merged later; merges that were taken back are not in it';
 
 -- Only the few whose survivor was merged as well have to be followed further.
-CREATE OR REPLACE VIEW recur.v_customer_map AS
+CREATE OR REPLACE VIEW recur.v_customer_chain AS
 WITH RECURSIVE walk AS
 (
     SELECT customer_id, into_id AS current_id, 1 AS hops
     FROM recur.v_merges
-    WHERE into_id IN (SELECT customer_id FROM recur.identity_changes WHERE change = 'merged')
+    WHERE into_id IN (SELECT customer_id FROM recur.v_merges)
     UNION ALL
     SELECT walk.customer_id, m.into_id, walk.hops + 1
     FROM recur.v_merges AS m
@@ -24,16 +31,69 @@ WITH RECURSIVE walk AS
 SELECT m.customer_id AS customer_id, coalesce(nullIf(w.last_id, ''), m.into_id) AS current_id
 FROM recur.v_merges AS m
 LEFT ANY JOIN (SELECT customer_id, argMax(current_id, hops) AS last_id FROM walk GROUP BY customer_id) AS w ON w.customer_id = m.customer_id
+COMMENT 'What v_customer_map is made from: every merge followed to its end, worked out anew at each query';
+
+CREATE OR REPLACE VIEW recur.v_moved_events AS
+SELECT event_seq, event_idx, argMax(customer_id, (seq, idx)) AS owner_id
+FROM recur.event_moves
+WHERE kind = 1
+GROUP BY event_seq, event_idx
+COMMENT 'Events that were told again after a merge was taken back: place in the log, and whose each is since';
+
+-- Both are kept in memory, because nearly every query asks them. analytics loads them again whenever a change of identity
+-- came in, a server also by itself.
+CREATE OR REPLACE DICTIONARY recur.customer_map
+(
+    customer_id String,
+    current_id String
+)
+PRIMARY KEY customer_id
+SOURCE(CLICKHOUSE(QUERY 'SELECT customer_id, current_id FROM recur.v_customer_chain' INVALIDATE_QUERY 'SELECT max(seq) FROM recur.identity_changes WHERE change != \'linked\''))
+LAYOUT(COMPLEX_KEY_HASHED())
+LIFETIME(MIN 1 MAX 2)
+COMMENT 'v_customer_chain, kept in memory';
+
+CREATE OR REPLACE DICTIONARY recur.moved_events
+(
+    event_seq UInt64,
+    event_idx UInt32,
+    owner_id String
+)
+PRIMARY KEY event_seq, event_idx
+SOURCE(CLICKHOUSE(QUERY 'SELECT event_seq, event_idx, owner_id FROM recur.v_moved_events' INVALIDATE_QUERY 'SELECT max(seq) FROM recur.event_moves'))
+LAYOUT(COMPLEX_KEY_HASHED())
+LIFETIME(MIN 1 MAX 2)
+COMMENT 'v_moved_events, kept in memory';
+
+CREATE OR REPLACE FUNCTION recur_customer_now AS (id) -> dictGetOrDefault('recur.customer_map', 'current_id', id, id);
+CREATE OR REPLACE FUNCTION recur_owner AS (event_seq, event_idx, id) -> dictGetOrDefault('recur.moved_events', 'owner_id', (event_seq, event_idx), id);
+
+CREATE OR REPLACE VIEW recur.v_customer_map AS
+SELECT customer_id, current_id
+FROM recur.customer_map
 COMMENT 'Merged customers only: customer_id (as it was then), current_id (who that is now, through any number of merges)';
 
 CREATE OR REPLACE VIEW recur.v_events AS
 SELECT
-    coalesce(nullIf(m.current_id, ''), e.customer_id) AS customer_id,
+    recur_customer_now(recur_owner(e.seq, e.idx, e.customer_id)) AS customer_id,
     e.customer_id AS seen_as,
     e.* EXCEPT (customer_id)
 FROM recur.events AS e
-LEFT ANY JOIN recur.v_customer_map AS m ON m.customer_id = e.customer_id
 COMMENT 'Events with the customer of now: the columns of events, and seen_as (the customer at that time)';
+
+CREATE OR REPLACE VIEW recur.v_events_as_of AS
+SELECT
+    coalesce(nullIf(m.current_id, ''), e.owner_id) AS customer_id,
+    e.seen_as AS seen_as,
+    e.* EXCEPT (owner_id, seen_as)
+FROM
+(
+    SELECT coalesce(nullIf(moved.owner_id, ''), told.customer_id) AS owner_id, told.customer_id AS seen_as, told.* EXCEPT (customer_id)
+    FROM (SELECT * FROM recur.events WHERE log_time < {as_of:DateTime64(3, 'UTC')}) AS told
+    LEFT ANY JOIN recur.v_moved_events_as_of(as_of = {as_of:DateTime64(3, 'UTC')}) AS moved ON moved.event_seq = told.seq AND moved.event_idx = told.idx
+) AS e
+LEFT ANY JOIN recur.v_customer_chain_as_of(as_of = {as_of:DateTime64(3, 'UTC')}) AS m ON m.customer_id = e.owner_id
+COMMENT 'Parameter as_of (UTC): as it was known at that moment. v_events';
 
 CREATE OR REPLACE VIEW recur.v_identities AS
 SELECT
@@ -44,10 +104,25 @@ SELECT
 FROM
 (
     SELECT
-        coalesce(nullIf(m.current_id, ''), if(c.change = 'merged', c.into_customer_id, c.customer_id)) AS customer_id,
+        coalesce(nullIf(m.current_id, ''), c.about) AS customer_id,
         c.change AS change, c.identified AS identified, c.created AS created, c.log_time AS log_time
-    FROM recur.identity_changes AS c
-    LEFT ANY JOIN recur.v_customer_map AS m ON m.customer_id = if(c.change = 'merged', c.into_customer_id, c.customer_id)
+    FROM
+    (
+        SELECT customer_id AS about, change, identified, created, log_time
+        FROM recur.identity_changes WHERE change IN ('linked', 'restarted', 'unmerged')
+        UNION ALL
+        -- A merge tells of the survivor, as long as it holds.
+        SELECT c.into_customer_id, c.change, c.identified, 0, c.log_time
+        FROM recur.identity_changes AS c
+        INNER JOIN recur.v_merges AS v ON v.customer_id = c.customer_id AND v.into_id = c.into_customer_id
+        WHERE c.change = 'merged'
+    ) AS c
+    LEFT ANY JOIN recur.v_customer_map AS m ON m.customer_id = c.about
 ) AS i
 GROUP BY customer_id
 COMMENT 'Customers of now: identified (1: has an identifier that survives a browser), created_at, merged (how many others turned out to be this one)';
+
+CREATE OR REPLACE VIEW recur.v_clock AS
+SELECT max(log_time) AS now, toDate(now, '{{shop_time_zone}}') AS today, toStartOfMonth(today) AS month
+FROM recur.events
+COMMENT 'How far the tables are on the cluster\'s clock: the moment windows end at, the shop\'s day and month of it';

@@ -17,20 +17,6 @@ GROUP BY journey_id, version, node_id, action, branch, reason
 ORDER BY journey_id, version, first_at, node_id
 COMMENT 'Enrolments and customers by journey, version, node, action (enrolled, reached, exited, refused, converted), branch taken and reason';
 
-CREATE OR REPLACE VIEW recur.v_journeys AS
-SELECT
-    journey_id,
-    uniqExactIf(enrolment_id, action = 'enrolled') AS enrolled,
-    uniqExactIf(enrolment_id, action = 'converted') AS converted,
-    uniqExactIf(enrolment_id, action = 'exited') AS exited,
-    countIf(action = 'refused') AS refused,
-    converted / nullIf(enrolled, 0) AS conversion_rate,
-    conversion_rate >= 0.15 AS healthy
-FROM recur.journey_steps
-GROUP BY journey_id
-ORDER BY journey_id
-COMMENT 'By journey: enrolments, those that reached the goal, their share (healthy from 15 %), exits, refusals';
-
 CREATE OR REPLACE VIEW recur.v_segment_members AS
 SELECT segment_id, customer_id, argMax(entered, (log_time, seq, idx)) AS inside, argMax(log_time, (log_time, seq, idx)) AS since
 FROM
@@ -44,19 +30,6 @@ FROM
 GROUP BY segment_id, customer_id
 HAVING inside = 1
 COMMENT 'Who is in which segment now, and since when';
-
-CREATE OR REPLACE VIEW recur.v_segment_lift AS
-SELECT
-    segment_id,
-    count() AS members,
-    countIf(c.orders_kept > 0) / count() AS conversion,
-    (SELECT countIf(orders_kept > 0) / count() FROM recur.v_customers) AS average_conversion,
-    conversion / nullIf(average_conversion, 0) AS lift
-FROM recur.v_segment_members AS s
-INNER JOIN recur.v_customers AS c ON c.customer_id = s.customer_id
-GROUP BY segment_id
-ORDER BY segment_id
-COMMENT 'Share of a segment that has ordered, against the share of all customers';
 
 CREATE OR REPLACE VIEW recur.v_classes AS
 SELECT dimension, class, count() AS customers
@@ -87,3 +60,24 @@ LEFT ANY JOIN recur.v_customer_map AS m ON m.customer_id = p.customer_id
 WHERE m.current_id = ''
 GROUP BY customer_id
 COMMENT 'Profiles as the profile service last told them; v_customers computes the same from events';
+
+-- A spell ends when the customer leaves, or turns out to be another one.
+CREATE OR REPLACE VIEW recur.v_segment_history AS
+SELECT
+    s.segment_id AS segment_id,
+    coalesce(nullIf(m.current_id, ''), s.customer_id) AS customer_id,
+    s.customer_id AS seen_as,
+    s.entered_at AS entered_at,
+    multiIf(s.next_at > 0, s.next_at, g.merged_at >= s.entered_at, g.merged_at, NULL) AS left_at,
+    s.revision AS revision
+FROM
+(
+    SELECT segment_id, customer_id, entered, revision, log_time AS entered_at,
+        leadInFrame(log_time) OVER (PARTITION BY segment_id, customer_id ORDER BY seq, idx ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING) AS next_at
+    FROM recur.segment_changes
+) AS s
+LEFT ANY JOIN recur.v_customer_map AS m ON m.customer_id = s.customer_id
+LEFT ANY JOIN recur.v_merges AS g ON g.customer_id = s.customer_id
+WHERE s.entered
+ORDER BY segment_id, customer_id, entered_at
+COMMENT 'Spells of customers in segments: entered_at, left_at (NULL while inside). Who was inside at a moment: entered_at <= t and (left_at is NULL or left_at > t)';

@@ -32,6 +32,8 @@ export interface SinkStageParts {
   readonly replicaId: string;
   readonly logger: Logger;
   readonly registry: Registry;
+  /** A block of this table is in. */
+  readonly onStored?: (table: string) => void;
 }
 
 /**
@@ -116,7 +118,10 @@ export class SinkStage {
       limits: SINK_LIMITS,
       now: () => performance.now(),
       refuse: (records) => this.#refuse(js, records),
-      onInsert: (block, ms) => this.#metrics.inserted(block, ms),
+      onInsert: (block, ms) => {
+        this.#metrics.inserted(block, ms);
+        this.#parts.onStored?.(block.table);
+      },
       onError,
     });
     // The log is kept by limits: what ran out of them before it was written here cannot come back.

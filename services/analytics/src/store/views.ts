@@ -1,30 +1,77 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { asOfView } from '../core/as-of.ts';
+import { catalogueView, HEALTH_VIEW, metricsView, viewOf } from '../core/catalogue-views.ts';
 import { type Deployment, EMBEDDED, statementFor } from '../core/deployment.ts';
+import { type CatalogueEntry, parseMetricFile } from '../core/metric-file.ts';
 import type { Engine } from '../engine/engine.ts';
 import { statements } from './migrate.ts';
 
+export interface ViewOptions {
+  readonly deployment?: Deployment;
+  /** Net sales per customer in the trade; 0 when nobody knows. */
+  readonly industryLtv?: number;
+}
+
+/** What is made, in order, and the metrics among it. */
+export interface ViewSet {
+  readonly statements: readonly { readonly from: string; readonly sql: string }[];
+  readonly metrics: readonly CatalogueEntry[];
+}
+
 /**
- * Views and functions hold no data, so they are simply made anew at every start, in the order of their files.
+ * Views and functions hold no data, so they are simply made anew at every start: those of views/ in the order of their files,
+ * each with its twin as of a moment where it has one, then those of the metrics in metrics/ beside it, then the catalogue.
  * @param shopTimeZone IANA name; checked by the configuration, so it can stand in the SQL
  */
+export async function readViews(folder: string, shopTimeZone: string, options: ViewOptions = {}): Promise<ViewSet> {
+  if (!/^[A-Za-z0-9_+/-]{1,64}$/.test(shopTimeZone))
+    throw new Error(`shop time zone ${JSON.stringify(shopTimeZone)}: not an IANA name`);
+  const { deployment = EMBEDDED, industryLtv = 0 } = options;
+  const fill = (text: string): string =>
+    text.replaceAll('{{shop_time_zone}}', shopTimeZone).replaceAll('{{industry_ltv}}', String(industryLtv));
+  const made: { from: string; sql: string }[] = [];
+  const add = (from: string, sql: string): void => {
+    made.push({ from, sql: statementFor(deployment, sql) });
+  };
+  for (const file of await filesIn(folder, '.sql')) {
+    for (const sql of statements(fill(await readFile(join(folder, file), 'utf8')))) {
+      add(file, sql);
+      const twin = asOfView(sql);
+      if (twin !== undefined) add(`${file}, as of`, twin);
+    }
+  }
+  const metrics = await readMetrics(join(folder, '../metrics'), fill);
+  for (const metric of metrics) add(`metric ${metric.id}`, viewOf(metric));
+  add('catalogue', catalogueView(metrics));
+  add('catalogue', metricsView(metrics));
+  add('catalogue', HEALTH_VIEW);
+  return { statements: made, metrics };
+}
+
+async function readMetrics(folder: string, fill: (text: string) => string): Promise<CatalogueEntry[]> {
+  const files = await filesIn(folder, '.yaml');
+  return Promise.all(
+    files.map(async (file) => parseMetricFile(file, fill(await readFile(join(folder, file), 'utf8')))),
+  );
+}
+
+const filesIn = async (folder: string, ending: string): Promise<string[]> =>
+  (await readdir(folder)).filter((name) => name.endsWith(ending)).sort();
+
 export async function makeViews(
   engine: Engine,
   folder: string,
   shopTimeZone: string,
-  deployment: Deployment = EMBEDDED,
-): Promise<void> {
-  if (!/^[A-Za-z0-9_+/-]{1,64}$/.test(shopTimeZone))
-    throw new Error(`shop time zone ${JSON.stringify(shopTimeZone)}: not an IANA name`);
-  const files = (await readdir(folder)).filter((name) => name.endsWith('.sql')).sort();
-  for (const file of files) {
-    const sql = (await readFile(join(folder, file), 'utf8')).replaceAll('{{shop_time_zone}}', shopTimeZone);
-    for (const statement of statements(sql)) {
-      try {
-        await engine.command(statementFor(deployment, statement));
-      } catch (error) {
-        throw new Error(`${file}: ${statement.slice(0, 80)} …: ${(error as Error).message}`, { cause: error });
-      }
+  options: ViewOptions = {},
+): Promise<ViewSet> {
+  const views = await readViews(folder, shopTimeZone, options);
+  for (const { from, sql } of views.statements) {
+    try {
+      await engine.command(sql);
+    } catch (error) {
+      throw new Error(`${from}: ${sql.slice(0, 80)} …: ${(error as Error).message}`, { cause: error });
     }
   }
+  return views;
 }
