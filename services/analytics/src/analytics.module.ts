@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NatsConnection } from '@nats-io/transport-node';
 import {
@@ -32,6 +33,8 @@ import { AnalyticsHandlers } from './rpc/analytics-handlers.ts';
 import { ExperimentHandlers } from './rpc/experiment-handlers.ts';
 import { QueryQueue } from './rpc/query-queue.ts';
 import { PLAN_KIND, PlanFollower } from './store/experiment-plans.ts';
+import { Metrics } from './rpc/metrics.ts';
+import { CustomerMap, loadCustomerMap } from './store/customer-map.ts';
 import { migrate, readMigrations } from './store/migrate.ts';
 import { applyRetention } from './store/retention.ts';
 import { sqlFolder } from './store/sql-folders.ts';
@@ -44,10 +47,11 @@ const ENGINE = Symbol('ClickHouse');
 
 /** ClickHouse with its tables and views, open as long as the service lives. */
 async function openStore(config: AnalyticsConfig, logger: Logger): Promise<Engine> {
-  const { deployment, shopTimeZone, retentionMonths } = config;
+  const { deployment, shopTimeZone, retentionMonths, industryLtv } = config;
   const engine = await openEngine(config);
   const ran = await migrate(engine, await readMigrations(sqlFolder(import.meta.dirname, 'migrations')), deployment);
-  await makeViews(engine, sqlFolder(import.meta.dirname, 'views'), shopTimeZone, deployment);
+  await makeViews(engine, sqlFolder(import.meta.dirname, 'views'), shopTimeZone, { deployment, industryLtv });
+  await loadCustomerMap(engine, deployment);
   const retention = await applyRetention(engine, retentionMonths, deployment);
   logger.info({ version: await engine.version(), migrations: ran, retention }, 'ClickHouse open');
   return engine;
@@ -59,6 +63,7 @@ async function services(
   engine: Engine,
   stage: SinkStage,
   predictions: Predictions,
+  metrics: Metrics,
 ): Promise<RpcService[]> {
   const plans = await DefinitionStore.open({
     nats,
@@ -72,6 +77,7 @@ async function services(
     rpcService(AnalyticsServiceService, new AnalyticsHandlers(engine, queue, () => stage.sink)),
     rpcService(ExperimentServiceService, new ExperimentHandlers(engine, queue, plans)),
     predictions.service,
+    metrics.service,
   ];
 }
 
@@ -100,10 +106,12 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
     @Inject(SinkStage) private readonly stage: SinkStage,
     @Inject(Predictions) private readonly predictions: Predictions,
     @Inject(PlanFollower) private readonly plans: PlanFollower,
+    @Inject(CustomerMap) private readonly map: CustomerMap,
+    @Inject(Metrics) private readonly metrics: Metrics,
   ) {}
 
   async onModuleInit(): Promise<void> {
-    const { dataDir, httpHost, clickhouseHttpPort, apiTokens } = this.config;
+    const { dataDir, replicaId, httpHost, clickhouseHttpPort, apiTokens } = this.config;
     const seconds = new Histogram({
       name: 'recur_clickhouse_http_seconds',
       help: 'Queries over the ClickHouse HTTP interface, by outcome',
@@ -113,7 +121,8 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
     });
     this.#http = new ClickHouseHttp({
       engine: this.engine,
-      spool: await Spool.open(join(dataDir, 'exports')),
+      // With a server there may be no folder of ours.
+      spool: await Spool.open(join(dataDir || join(tmpdir(), replicaId), 'exports')),
       version: await this.engine.version(),
       timeZone: 'UTC',
       admits: readerAccess(httpHost, apiTokens),
@@ -134,6 +143,8 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
     await this.predictions.stop();
     await this.stage.stop();
     await this.plans.stop();
+    await this.map.stop();
+    this.metrics.stop();
     await this.engine.close();
   }
 }
@@ -142,8 +153,14 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
   providers: [
     { provide: ENGINE, inject: [CONFIG, LOGGER], useFactory: openStore },
     {
+      provide: CustomerMap,
+      inject: [ENGINE, CONFIG, LOGGER],
+      useFactory: (engine: Engine, { deployment }: AnalyticsConfig, logger: Logger) =>
+        new CustomerMap(engine, deployment, (error) => logger.error({ err: error }, 'merges are not in queries yet')),
+    },
+    {
       provide: SinkStage,
-      inject: [ENGINE, NATS, REDIS, CONFIG, LOGGER, REGISTRY],
+      inject: [ENGINE, NATS, REDIS, CONFIG, LOGGER, REGISTRY, CustomerMap],
       useFactory: (
         engine: Engine,
         nats: NatsConnection,
@@ -151,7 +168,14 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
         { replicaId }: AnalyticsConfig,
         logger: Logger,
         registry: Registry,
-      ) => new SinkStage({ engine, nats, redis, replicaId, logger, registry }),
+        map: CustomerMap,
+      ) => new SinkStage({ engine, nats, redis, replicaId, logger, registry, onStored: (table) => map.stored(table) }),
+    },
+    {
+      provide: Metrics,
+      inject: [ENGINE, CONFIG, NATS, LOGGER],
+      useFactory: (engine: Engine, config: AnalyticsConfig, nats: NatsConnection, logger: Logger) =>
+        Metrics.open(engine, sqlFolder(import.meta.dirname, 'views'), config, nats, logger),
     },
     {
       provide: Predictions,
@@ -160,7 +184,7 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
         new Predictions(engine, config, logger, import.meta.dirname),
     },
     { provide: PlanFollower, inject: [CONFIG, NATS, ENGINE, LOGGER], useFactory: planFollower },
-    { provide: RPC_SERVICES, inject: [CONFIG, NATS, ENGINE, SinkStage, Predictions], useFactory: services },
+    { provide: RPC_SERVICES, inject: [CONFIG, NATS, ENGINE, SinkStage, Predictions, Metrics], useFactory: services },
     Analytics,
   ],
   exports: [RPC_SERVICES],

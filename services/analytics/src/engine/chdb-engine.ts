@@ -56,8 +56,15 @@ export class ChdbEngine implements Engine {
     return row?.version ?? '';
   }
 
-  async command(sql: string): Promise<void> {
-    await run(this.#main, sql, {});
+  async command(sql: string, database?: string): Promise<void> {
+    if (database === undefined) return void (await run(this.#main, sql, {}));
+    const session = new Session(this.#folder);
+    try {
+      await run(session, `USE ${quoteName(database)}`, {});
+      await run(session, sql, {});
+    } finally {
+      session.close();
+    }
   }
 
   async rows<T>(sql: string, params: Params = {}): Promise<T[]> {

@@ -5,8 +5,8 @@ export interface Engine {
   /** Of ClickHouse, `26.7.2.1`. */
   version(): Promise<string>;
 
-  /** Runs one statement that returns nothing of interest (DDL, small inserts). */
-  command(sql: string): Promise<void>;
+  /** Runs one statement that returns nothing of interest (DDL, small inserts). @param database of names without one */
+  command(sql: string, database?: string): Promise<void>;
 
   /**
    * Rows of a query over our own tables, as objects; 64-bit integers come as strings, decimals and dates as text.

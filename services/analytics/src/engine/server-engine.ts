@@ -58,8 +58,9 @@ export class ServerEngine implements Engine {
     return row?.version ?? '';
   }
 
-  async command(sql: string): Promise<void> {
-    await inTheirTerms(() => this.#client.command({ query: sql, clickhouse_settings: { wait_end_of_query: 1 } }));
+  async command(sql: string, database?: string): Promise<void> {
+    const settings = { wait_end_of_query: 1, ...(database === undefined ? {} : { database }) } as ClickHouseSettings;
+    await inTheirTerms(() => this.#client.command({ query: sql, clickhouse_settings: settings }));
   }
 
   async rows<T>(sql: string, params: Params = {}): Promise<T[]> {
