@@ -4,8 +4,9 @@ import { asOfView } from '../core/as-of.ts';
 import { catalogueView, HEALTH_VIEW, metricsView, viewOf } from '../core/catalogue-views.ts';
 import { type Deployment, EMBEDDED, statementFor } from '../core/deployment.ts';
 import { type CatalogueEntry, parseMetricFile } from '../core/metric-file.ts';
+import { agreedComments, commentStatements, type DescribedColumn, parseColumnDocs } from '../core/view-columns.ts';
 import type { Engine } from '../engine/engine.ts';
-import { statements } from './migrate.ts';
+import { DATABASE, statements } from './migrate.ts';
 
 export interface ViewOptions {
   readonly deployment?: Deployment;
@@ -73,5 +74,18 @@ export async function makeViews(
       throw new Error(`${from}: ${sql.slice(0, 80)} …: ${(error as Error).message}`, { cause: error });
     }
   }
+  await commentColumns(engine, folder, views, options.deployment ?? EMBEDDED);
   return views;
+}
+
+/** A view says what its columns mean where people look: in ClickHouse. */
+async function commentColumns(engine: Engine, folder: string, views: ViewSet, deployment: Deployment): Promise<void> {
+  const made = new Set(views.statements.map(({ sql }) => /VIEW recur\.(\w+)/.exec(sql)?.[1]));
+  const columns = await engine.rows<DescribedColumn>(
+    `SELECT table, name, type, comment FROM system.columns WHERE database = '${DATABASE}' ORDER BY table, position`,
+  );
+  const agreed = agreedComments(columns.filter((c) => !made.has(c.table)));
+  const docs = parseColumnDocs(await readFile(join(folder, 'columns.yaml'), 'utf8'));
+  const ours = columns.filter((c) => made.has(c.table));
+  for (const sql of commentStatements(ours, docs, agreed)) await engine.command(statementFor(deployment, sql));
 }
