@@ -9,7 +9,7 @@ INSERT INTO recur.identity_changes (partition, seq, idx, log_time, customer_id, 
 SELECT 0, 1000 + number, 0, toDateTime64('2026-02-01 00:00:00', 3, 'UTC') + toIntervalDay(number), concat('c', toString(number + 1)), 'merged',
     concat('c', toString(if(number = 2, 2, 10 + number))), ['phone'], 1
 FROM numbers(6);
-INSERT INTO recur.identity_changes (partition, seq, idx, log_time, customer_id, change) VALUES (0, 1100, 0, '2026-03-01 00:00:00', 'c5', 'unmerged');
+INSERT INTO recur.identity_changes (partition, seq, idx, log_time, customer_id, change) VALUES (0, 1100, 0, '2026-03-01 00:00:00', 'c5', 'restarted');
 
 INSERT INTO recur.events (partition, seq, idx, log_time, customer_id, message_id, type, name, source, time, received_at, order_id, part, amount, currency, coupon, identifier_types, traits, properties, context)
 SELECT number % 4, 2000 + number, 0, at + toIntervalMinute(number % 3), concat('c', toString(n)), concat('m', toString(number)),
@@ -28,8 +28,8 @@ SELECT 1, 3000 + number, 0, at, concat('c', toString(number)), concat('x', toStr
 FROM (SELECT number, toDateTime64('2026-02-20 12:00:00', 3, 'UTC') + toIntervalHour(number) AS at FROM numbers(8));
 -- Told again: the part of another shop's register that counted o200 twice.
 INSERT INTO recur.events SELECT * REPLACE (seq + 5000 AS seq, concat(message_id, '-again') AS message_id) FROM recur.events WHERE order_id IN ('o200', 'o201') AND name = 'Order Completed';
-INSERT INTO recur.event_moves (partition, seq, idx, log_time, customer_id, kind, event_seq, event_idx, moved_from)
-SELECT 0, 9000 + number, 0, toDateTime64('2026-03-01 00:00:01', 3, 'UTC'), 'c5', 1, seq, idx, 'c14' FROM (SELECT seq, idx, rowNumberInAllBlocks() AS number FROM recur.events WHERE customer_id = 'c14' AND name = 'Order Completed' ORDER BY seq LIMIT 1);
+INSERT INTO recur.event_moves (partition, seq, idx, log_time, customer_id, kind, event_seq, event_idx, logged_as)
+SELECT 0, 9000 + number, 0, toDateTime64('2026-03-01 00:00:01', 3, 'UTC'), 'c5', 'event', seq, idx, 'c14' FROM (SELECT seq, idx, rowNumberInAllBlocks() AS number FROM recur.events WHERE customer_id = 'c14' AND name = 'Order Completed' ORDER BY seq LIMIT 1);
 
 INSERT INTO recur.event_lines (partition, seq, idx, log_time, customer_id, line, message_id, name, time, order_id, part, product_id, product_name, category, quantity, price)
 SELECT partition, seq, idx, log_time, customer_id, line, message_id, name, time, order_id, part, concat('p', toString((seq + line) % 9)), concat('Product ', toString((seq + line) % 9)),

@@ -86,11 +86,11 @@ async function fill(shop: Shop): Promise<void> {
     const head = `${place % 4}, ${place + FIRST}, 0, ${at(r)}, 'c${r.who}'`;
     if (r.kind === 'unmerge')
       await temp.engine.command(
-        `INSERT INTO recur.identity_changes (partition, seq, idx, log_time, customer_id, change) VALUES (${head}, 'unmerged')`,
+        `INSERT INTO recur.identity_changes (partition, seq, idx, log_time, customer_id, change) VALUES (${head}, 'restarted')`,
       );
     if (r.kind === 'move')
       await temp.engine.command(
-        `INSERT INTO recur.event_moves (partition, seq, idx, log_time, customer_id, kind, event_seq, event_idx) VALUES (${head}, 1, ${place - r.which + FIRST}, 0)`,
+        `INSERT INTO recur.event_moves (partition, seq, idx, log_time, customer_id, kind, event_seq, event_idx) VALUES (${head}, 'event', ${place - r.which + FIRST}, 0)`,
       );
   }
   await loadCustomerMap(temp.engine);

@@ -18,7 +18,7 @@ beforeAll(async () => {
   kept = JSON.parse(await readFile(join(HOME, 'contract/contract.json'), 'utf8')) as Contract;
   const { metrics } = await readViews(VIEWS, 'Asia/Shanghai');
   now = await contractOf(temp.engine, join(HOME, 'contract'), objects, metrics);
-}, 120_000);
+}, 300_000);
 afterAll(() => temp.drop());
 
 describe('the schema', () => {
@@ -105,5 +105,5 @@ describe('the contract', () => {
       metrics,
     );
     expect(changed.answers.v_ltv).not.toBe(now.answers.v_ltv);
-  }, 60_000);
+  }, 120_000);
 });

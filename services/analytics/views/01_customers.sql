@@ -6,10 +6,10 @@ CREATE OR REPLACE VIEW recur.v_merges AS
 SELECT customer_id, last.1 AS into_id, last.2 AS merged_at
 FROM
 (
-    -- The last word on a customer counts. An unmerge, or a restart of its own, makes it somebody again.
-    SELECT customer_id, argMax((if(change = 'unmerged', '', into_customer_id), log_time), (seq, idx)) AS last
+    -- The last word on a customer counts. Begun anew without somebody to be part of, it is somebody again.
+    SELECT customer_id, argMax((into_customer_id, log_time), (seq, idx)) AS last
     FROM recur.identity_changes
-    WHERE change IN ('merged', 'unmerged', 'restarted')
+    WHERE change IN ('merged', 'restarted')
     GROUP BY customer_id
 )
 WHERE into_id != ''
@@ -33,12 +33,13 @@ FROM recur.v_merges AS m
 LEFT ANY JOIN (SELECT customer_id, argMax(current_id, hops) AS last_id FROM walk GROUP BY customer_id) AS w ON w.customer_id = m.customer_id
 COMMENT 'What v_customer_map is made from: every merge followed to its end, worked out anew at each query';
 
-CREATE OR REPLACE VIEW recur.v_moved_events AS
-SELECT event_seq, event_idx, argMax(customer_id, (seq, idx)) AS owner_id
+-- A merge taken back gives each event of everybody concerned an owner anew; the last word counts.
+CREATE OR REPLACE VIEW recur.v_event_owners AS
+SELECT event_seq, event_idx, argMax(customer_id, (seq, idx)) AS owner_id, any(logged_as) AS logged_as
 FROM recur.event_moves
-WHERE kind = 1
+WHERE kind = 'event'
 GROUP BY event_seq, event_idx
-COMMENT 'Events that were told again after a merge was taken back: place in the log, and whose each is since';
+COMMENT 'Events that belong to another customer than they were written for, or may: owner_id, which v_customer_map leads on from';
 
 -- Both are kept in memory, because nearly every query asks them. analytics loads them again whenever a change of identity
 -- came in, a server also by itself.
@@ -53,20 +54,20 @@ LAYOUT(COMPLEX_KEY_HASHED())
 LIFETIME(MIN 1 MAX 2)
 COMMENT 'v_customer_chain, kept in memory';
 
-CREATE OR REPLACE DICTIONARY recur.moved_events
+CREATE OR REPLACE DICTIONARY recur.event_owners
 (
     event_seq UInt64,
     event_idx UInt32,
     owner_id String
 )
 PRIMARY KEY event_seq, event_idx
-SOURCE(CLICKHOUSE(QUERY 'SELECT event_seq, event_idx, owner_id FROM recur.v_moved_events' INVALIDATE_QUERY 'SELECT max(seq) FROM recur.event_moves'))
+SOURCE(CLICKHOUSE(QUERY 'SELECT event_seq, event_idx, owner_id FROM recur.v_event_owners' INVALIDATE_QUERY 'SELECT max(seq) FROM recur.event_moves'))
 LAYOUT(COMPLEX_KEY_HASHED())
 LIFETIME(MIN 1 MAX 2)
-COMMENT 'v_moved_events, kept in memory';
+COMMENT 'v_event_owners, kept in memory';
 
 CREATE OR REPLACE FUNCTION recur_customer_now AS (id) -> dictGetOrDefault('recur.customer_map', 'current_id', id, id);
-CREATE OR REPLACE FUNCTION recur_owner AS (event_seq, event_idx, id) -> dictGetOrDefault('recur.moved_events', 'owner_id', (event_seq, event_idx), id);
+CREATE OR REPLACE FUNCTION recur_owner AS (event_seq, event_idx, id) -> dictGetOrDefault('recur.event_owners', 'owner_id', (event_seq, event_idx), id);
 
 CREATE OR REPLACE VIEW recur.v_customer_map AS
 SELECT customer_id, current_id
@@ -90,7 +91,7 @@ FROM
 (
     SELECT coalesce(nullIf(moved.owner_id, ''), told.customer_id) AS owner_id, told.customer_id AS seen_as, told.* EXCEPT (customer_id)
     FROM (SELECT * FROM recur.events WHERE log_time < {as_of:DateTime64(3, 'UTC')}) AS told
-    LEFT ANY JOIN recur.v_moved_events_as_of(as_of = {as_of:DateTime64(3, 'UTC')}) AS moved ON moved.event_seq = told.seq AND moved.event_idx = told.idx
+    LEFT ANY JOIN recur.v_event_owners_as_of(as_of = {as_of:DateTime64(3, 'UTC')}) AS moved ON moved.event_seq = told.seq AND moved.event_idx = told.idx
 ) AS e
 LEFT ANY JOIN recur.v_customer_chain_as_of(as_of = {as_of:DateTime64(3, 'UTC')}) AS m ON m.customer_id = e.owner_id
 COMMENT 'Parameter as_of (UTC): as it was known at that moment. v_events';
@@ -100,27 +101,45 @@ SELECT
     customer_id,
     max(i.identified) AS identified,
     minIf(i.log_time, i.created) AS created_at,
-    countIf(i.change = 'merged') AS merged
+    uniqExactIf(i.was, i.was != customer_id) AS merged
 FROM
 (
     SELECT
-        coalesce(nullIf(m.current_id, ''), c.about) AS customer_id,
-        c.change AS change, c.identified AS identified, c.created AS created, c.log_time AS log_time
-    FROM
-    (
-        SELECT customer_id AS about, change, identified, created, log_time
-        FROM recur.identity_changes WHERE change IN ('linked', 'restarted', 'unmerged')
-        UNION ALL
-        -- A merge tells of the survivor, as long as it holds.
-        SELECT c.into_customer_id, c.change, c.identified, 0, c.log_time
-        FROM recur.identity_changes AS c
-        INNER JOIN recur.v_merges AS v ON v.customer_id = c.customer_id AND v.into_id = c.into_customer_id
-        WHERE c.change = 'merged'
-    ) AS c
-    LEFT ANY JOIN recur.v_customer_map AS m ON m.customer_id = c.about
+        coalesce(nullIf(m.current_id, ''), c.customer_id) AS customer_id,
+        c.customer_id AS was,
+        -- A merge tells of the survivor; of a customer on its own again what was linked to it counts.
+        c.change = 'linked' AND c.identified AS identified, c.created AS created, c.log_time AS log_time
+    FROM recur.identity_changes AS c
+    LEFT ANY JOIN recur.v_customer_map AS m ON m.customer_id = c.customer_id
+    WHERE c.change IN ('linked', 'merged', 'restarted')
 ) AS i
 GROUP BY customer_id
 COMMENT 'Customers of now: identified (1: has an identifier that survives a browser), created_at, merged (how many others turned out to be this one)';
+
+CREATE OR REPLACE VIEW recur.v_identity_changes AS
+SELECT
+    customer_id, log_time, seq, idx,
+    multiIf(change = 'linked' AND created, 'created', change = 'refused' AND reason = 'shared', 'shared',
+        change = 'restarted' AND other_customer_id != '', 'unmerged', change) AS change,
+    if(change = 'merged' OR into_customer_id != '', into_customer_id, other_customer_id) AS other_customer_id,
+    arrayMap((t, h) -> concat(t, ':', lower(hex(h))), identifier_types, arrayResize(identifier_hashes, length(identifier_types), '')) AS identifiers,
+    message_id,
+    reason
+FROM recur.identity_changes
+COMMENT 'Every decision of identity with its evidence: created, linked, refused, shared, merged, unmerged, restarted; identifiers as type:hash';
+
+CREATE OR REPLACE VIEW recur.v_refused_links AS
+SELECT
+    arrayElement(identifier_types, 1) AS identifier_type,
+    reason AS rule,
+    count() AS refused,
+    uniqExact(customer_id) AS customers,
+    max(log_time) AS last_at
+FROM recur.identity_changes
+WHERE change = 'refused'
+GROUP BY identifier_type, rule
+ORDER BY refused DESC
+COMMENT 'Links identity did not make, by identifier type and the rule that forbade them';
 
 CREATE OR REPLACE VIEW recur.v_clock AS
 SELECT max(log_time) AS now, toDate(now, '{{shop_time_zone}}') AS today, toStartOfMonth(today) AS month

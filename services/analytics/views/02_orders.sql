@@ -88,7 +88,7 @@ FROM
 (
     SELECT coalesce(nullIf(moved.owner_id, ''), told.customer_id) AS owner_id, told.* EXCEPT (customer_id)
     FROM (SELECT * FROM recur.event_lines WHERE log_time < {as_of:DateTime64(3, 'UTC')}) AS told
-    LEFT ANY JOIN recur.v_moved_events_as_of(as_of = {as_of:DateTime64(3, 'UTC')}) AS moved ON moved.event_seq = told.seq AND moved.event_idx = told.idx
+    LEFT ANY JOIN recur.v_event_owners_as_of(as_of = {as_of:DateTime64(3, 'UTC')}) AS moved ON moved.event_seq = told.seq AND moved.event_idx = told.idx
 ) AS l
 LEFT ANY JOIN recur.v_customer_chain_as_of(as_of = {as_of:DateTime64(3, 'UTC')}) AS m ON m.customer_id = l.owner_id
 COMMENT 'Parameter as_of (UTC): as it was known at that moment. v_event_lines';

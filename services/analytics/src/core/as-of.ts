@@ -2,7 +2,7 @@
 export const AS_OF_VIEWS = [
   'v_merges',
   'v_customer_chain',
-  'v_moved_events',
+  'v_event_owners',
   'v_identities',
   'v_orders',
   'v_refunds',

@@ -3,7 +3,7 @@ import type { Engine } from '../engine/engine.ts';
 import { DATABASE } from './migrate.ts';
 
 /** What queries ask to follow merges, and what tells it. */
-const TOLD_BY: Readonly<Record<string, string>> = { identity_changes: 'customer_map', event_moves: 'moved_events' };
+const TOLD_BY: Readonly<Record<string, string>> = { identity_changes: 'customer_map', event_moves: 'event_owners' };
 
 export async function loadCustomerMap(engine: Engine, deployment: Deployment = EMBEDDED): Promise<void> {
   for (const dictionary of Object.values(TOLD_BY))
