@@ -1,5 +1,6 @@
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { Metric } from '#gen/recur/analytics/v1/metric.ts';
 import { Event } from '#gen/recur/ingest/v1/event.ts';
 import { Journey } from '#gen/recur/journey/v1/journey.ts';
 import { EventType } from '#gen/recur/log/v1/event.ts';
@@ -684,8 +685,30 @@ const ANALYTICS: readonly BadCall[] = [
     INVALID_ARGUMENT,
     /as_of_ms/,
   ],
+  ['a metric that is nothing', metric({}), INVALID_ARGUMENT, /metric\.id.*metric\.owner.*metric\.refunds/],
+  [
+    'a metric that drops',
+    metric({ formula: { $case: 'sql', value: 'DROP TABLE events' } }),
+    INVALID_ARGUMENT,
+    /metric\.sql: Only SELECT/,
+  ],
+  [
+    'a metric that reads a file',
+    metric({ formula: { $case: 'sql', value: "SELECT * FROM file('/etc/passwd')" } }),
+    INVALID_ARGUMENT,
+    /metric\.sql: .*file/,
+  ],
+  [
+    'the metric of nobody',
+    (api) => api.metrics.deleteMetric({ id: 'nobody', revision: 0, requestId: '' }),
+    NOT_FOUND,
+    /metric "nobody"/,
+  ],
 ];
 
+function metric(fields: object) {
+  return (api: Api) => api.metrics.createMetric({ metric: Metric.fromPartial(fields), requestId: '' });
+}
 function getProfile(customerId: string, readMask?: string[]) {
   return (api: Api) => api.profile.getProfile({ customer: { $case: 'customerId', value: customerId }, readMask });
 }

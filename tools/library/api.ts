@@ -1,4 +1,5 @@
 import { AnalyticsServiceClient } from '#gen/recur/analytics/v1/analytics_service.ts';
+import { MetricServiceClient } from '#gen/recur/analytics/v1/metric_service.ts';
 import { IdentityServiceClient } from '#gen/recur/identity/v1/identity_service.ts';
 import { IngestServiceClient } from '#gen/recur/ingest/v1/ingest_service.ts';
 import { JourneyServiceClient } from '#gen/recur/journey/v1/service.ts';
@@ -19,6 +20,7 @@ export function connectApi({ grpc, apiToken }: Pick<Endpoints, 'grpc' | 'apiToke
     journey: createClient(JourneyServiceClient, grpc.journey, settings),
     messaging: createClient(MessagingServiceClient, grpc.messaging, settings),
     analytics: createClient(AnalyticsServiceClient, grpc.analytics, settings),
+    metrics: createClient(MetricServiceClient, grpc.analytics, settings),
   };
 }
 export type Api = ReturnType<typeof connectApi>;
