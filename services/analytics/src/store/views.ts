@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asOfView } from '../core/as-of.ts';
-import { catalogueView, HEALTH_VIEW, metricsView, viewOf } from '../core/catalogue-views.ts';
+import { catalogueView, healthView, metricsView, viewOf } from '../core/catalogue-views.ts';
 import { type Deployment, EMBEDDED, statementFor } from '../core/deployment.ts';
 import { type CatalogueEntry, parseMetricFile } from '../core/metric-file.ts';
 import { agreedComments, commentStatements, type DescribedColumn, parseColumnDocs } from '../core/view-columns.ts';
@@ -46,7 +46,7 @@ export async function readViews(folder: string, shopTimeZone: string, options: V
   for (const metric of metrics) add(`metric ${metric.id}`, viewOf(metric));
   add('catalogue', catalogueView(metrics));
   add('catalogue', metricsView(metrics));
-  add('catalogue', HEALTH_VIEW);
+  add('catalogue', healthView(metrics));
   return { statements: made, metrics };
 }
 
