@@ -114,24 +114,61 @@ const EVENT: RowSpec = {
   children: [{ list: [9, 5], row: LINE }],
 };
 
-/** created, linked and merged in one table: what identity did, in order. */
-const identityChange = (change: string, into: Source, types: Source, message: number, identified: number): RowSpec => ({
+const NONE: Source = { constant: '' };
+const NO_FIELD: Source = { field: [0], as: 'int' };
+const asText = (...field: number[]): Source => ({ field, as: 'text' });
+const asInt = (...field: number[]): Source => ({ field, as: 'int' });
+
+interface Change {
+  readonly into?: Source;
+  readonly other?: Source;
+  readonly types?: Source;
+  readonly hashes?: Source;
+  readonly created?: Source;
+  readonly identified?: Source;
+  readonly message?: Source;
+  readonly reason: Source;
+}
+
+/** What identity did, in order, in one table. */
+const identityChange = (change: string, from: Change): RowSpec => ({
   table: 'identity_changes',
   columns: [
     ...POSITION,
     { name: 'change', type: 'String', source: { constant: change } },
-    { name: 'into_customer_id', type: 'String', source: into },
-    { name: 'identifier_types', type: 'Array(String)', source: types },
-    int('created', 'UInt8', change === 'merged' ? 0 : 1),
-    int('identified', 'UInt8', identified),
-    text('message_id', message),
+    { name: 'into_customer_id', type: 'String', source: from.into ?? NONE },
+    { name: 'identifier_types', type: 'Array(String)', source: from.types ?? { list: [0] } },
+    { name: 'created', type: 'UInt8', source: from.created ?? NO_FIELD },
+    { name: 'identified', type: 'UInt8', source: from.identified ?? NO_FIELD },
+    { name: 'message_id', type: 'String', source: from.message ?? NONE },
+    { name: 'other_customer_id', type: 'String', source: from.other ?? NONE },
+    { name: 'identifier_hashes', type: 'Array(String)', source: from.hashes ?? { list: [0] } },
+    { name: 'reason', type: 'String', source: from.reason },
   ],
+});
+
+const LINKED = identityChange('linked', {
+  types: { list: [2], text: 1 },
+  hashes: { list: [2], text: 2 },
+  created: asInt(1),
+  identified: asInt(4),
+  message: asText(3),
+  reason: asText(5),
+});
+
+const MERGED = identityChange('merged', {
+  into: asText(1),
+  types: { list: [3] },
+  hashes: { list: [5] },
+  identified: asInt(4),
+  message: asText(2),
+  reason: asText(6),
 });
 
 export const ROWS: ReadonlyMap<RecordKind, RowSpec> = new Map<RecordKind, RowSpec>([
   [RecordKind.RECORD_KIND_EVENT, EVENT],
-  [RecordKind.RECORD_KIND_IDENTITY, identityChange('linked', { constant: '' }, { list: [2], text: 1 }, 3, 4)],
-  [RecordKind.RECORD_KIND_MERGED, identityChange('merged', { field: [1], as: 'text' }, { list: [3] }, 2, 4)],
+  [RecordKind.RECORD_KIND_IDENTITY, LINKED],
+  [RecordKind.RECORD_KIND_MERGED, MERGED],
   [
     RecordKind.RECORD_KIND_PROFILE,
     {
