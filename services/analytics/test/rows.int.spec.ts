@@ -34,7 +34,13 @@ const events = fc.record({
       part: fc.nat(0xffffffff),
       coupon: text,
       lines: fc.array(
-        fc.record({ productId: text, name: text, category: text, quantity: fc.maxSafeInteger(), priceMicros: micros }),
+        fc.record({
+          productId: text,
+          name: text,
+          category: text,
+          quantity: fc.integer({ min: -(2 ** 52), max: 2 ** 52 }),
+          priceMicros: micros,
+        }),
         { maxLength: 3 },
       ),
     }),

@@ -57,7 +57,9 @@ const saidOf = (m: CatalogueEntry): string =>
 
 /** One by one, so that a new metric changes nothing about the others. */
 async function valuesOf(engine: Engine): Promise<Record<string, string>> {
-  const rows = await engine.rows<{ metric: string; value: number | null }>('SELECT metric, value FROM recur.v_metrics ORDER BY metric');
+  const rows = await engine.rows<{ metric: string; value: number | null }>(
+    'SELECT metric, value FROM recur.v_metrics ORDER BY metric',
+  );
   return Object.fromEntries(
     rows.map(({ metric, value }) => [`metric ${metric}`, value === null ? 'NULL' : value.toPrecision(9)]),
   );
