@@ -179,9 +179,9 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
     },
     {
       provide: Predictions,
-      inject: [ENGINE, CONFIG, LOGGER],
-      useFactory: (engine: Engine, config: AnalyticsConfig, logger: Logger) =>
-        new Predictions(engine, config, logger, import.meta.dirname),
+      inject: [ENGINE, NATS, CONFIG, LOGGER],
+      useFactory: (engine: Engine, nats: NatsConnection, config: AnalyticsConfig, logger: Logger) =>
+        new Predictions(engine, nats, config, logger, import.meta.dirname),
     },
     { provide: PlanFollower, inject: [CONFIG, NATS, ENGINE, LOGGER], useFactory: planFollower },
     { provide: RPC_SERVICES, inject: [CONFIG, NATS, ENGINE, SinkStage, Predictions, Metrics], useFactory: services },

@@ -200,7 +200,7 @@ FROM
 (
     SELECT customer_id, toUInt8(0) AS known, min(time) AS seen_from, max(time) AS seen_to, 0 AS placed, 0 AS kept,
         toDecimal64(0, 6) AS gross_, toDecimal64(0, 6) AS refunded_, toDateTime64(0, 3, 'UTC') AS order_time
-    FROM recur.v_events GROUP BY customer_id
+    FROM recur.v_events WHERE type != 'derived' GROUP BY customer_id
     UNION ALL
     SELECT customer_id, identified, toDateTime64(0, 3, 'UTC'), toDateTime64(0, 3, 'UTC'), 0, 0, toDecimal64(0, 6), toDecimal64(0, 6), toDateTime64(0, 3, 'UTC')
     FROM recur.v_identities

@@ -132,8 +132,24 @@ export class LaneHandler implements BatchHandler {
         if (owner !== undefined) touched.push(owner);
       }
     }
-    await this.store.loadNodes(touched);
+    await this.loadNodes(
+      touched,
+      events.flatMap((e) => e.keys.customerId || []),
+    );
     return graph;
+  }
+
+  /** Nodes that may change, and those of customers addressed by id, with all they were merged into. */
+  private async loadNodes(touched: readonly string[], addressed: readonly string[]): Promise<void> {
+    const wanted = new Set([...touched, ...addressed]);
+    await this.store.loadNodes(wanted);
+    for (let ends = addressed; ends.length > 0; ) {
+      ends = [...new Set(ends.map((id) => this.store.node(id).mergedInto))].filter(
+        (id) => id !== '' && !wanted.has(id),
+      );
+      for (const id of ends) wanted.add(id);
+      if (ends.length > 0) await this.store.loadNodes(wanted);
+    }
   }
 
   private async publish(resolved: readonly Resolved[], throughSeq: number): Promise<void> {

@@ -89,6 +89,19 @@ test('absorbing leaves the other one as it was', () => {
   );
 });
 
+test('what Recur worked out sets traits and is not seen as something the customer did', () => {
+  const derived = Event.fromPartial({
+    type: EventType.EVENT_TYPE_DERIVED,
+    source: 'predictions',
+    timeMs: NOW,
+    traits: [{ name: 'churn_score', json: Buffer.from('0.8') }],
+  });
+  const { facts, changed } = applyEvent(undefined, derived, NOW, zone);
+  expect(traitValue(facts, 'churn_score')).toBe(0.8);
+  expect(changed).toMatchObject({ traits: ['churn_score'], event: '', source: false });
+  expect([facts.firstSeenMs, facts.lastSeenMs, facts.sources, facts.events]).toEqual([0, 0, [], []]);
+});
+
 describe('windows', () => {
   /** One entry per thing counted: orders once, on the day of their earliest part, the whole outweighing parts. */
   function counted(events: History): { name: string; timeMs: number; amount: number }[] {

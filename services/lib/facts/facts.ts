@@ -84,7 +84,8 @@ export function applyEvent(
 ): { facts: Facts; changed: ChangedFacts } {
   const next = facts ?? newFacts();
   const time = eventTime(event, now);
-  const source = seen(next, time, event.source);
+  // What Recur worked out is nothing the customer did.
+  const source = event.type !== EventType.EVENT_TYPE_DERIVED && seen(next, time, event.source);
   const traits = event.traits.length > 0 ? setTraits(next, event.traits, time) : NO_NAMES;
   const name = countedName(event);
   if (name === '') {

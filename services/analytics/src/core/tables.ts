@@ -96,7 +96,7 @@ const EVENT: RowSpec = {
   columns: [
     ...POSITION,
     text('message_id', 1),
-    word('type', ['', 'identify', 'track', 'page', 'screen', 'group', 'alias'], 2),
+    word('type', ['', 'identify', 'track', 'page', 'screen', 'group', 'alias', 'derived'], 2),
     text('name', 3),
     text('source', 6),
     int('time', TIME, 4),

@@ -8,9 +8,14 @@ export interface PredictionTask {
   readonly outcomes: Uint8Array;
   readonly outcomeWeeks: number;
   readonly horizonWeeks: number;
+  /** category, customer_id, days with a purchase of it (numbers from 1970, ascending): by category. The empty one is any. */
+  readonly rhythms: Uint8Array;
+  /** as_of, and the day before it from which on windows are tried before they are used, as days from 1970. */
+  readonly today: number;
+  readonly windowCut: number;
 }
 
-export type Table = 'predictions';
+export type Table = 'predictions' | 'next_purchases';
 
 /** What the worker says. After `rows` it waits for the word to go on, so that it is never far ahead of the database. */
 export type FromWorker =

@@ -1,3 +1,4 @@
+import type { NatsConnection } from '@nats-io/transport-node';
 import { PredictionServiceService } from '#gen/recur/analytics/v1/prediction_service.ts';
 import { type RpcService, rpcService } from '#lib/rpc/service.ts';
 import type { Logger } from '#lib/telemetry/logger.ts';
@@ -8,7 +9,8 @@ import { PredictionHandlers } from '../rpc/prediction-handlers.ts';
 import { PredictionReads } from '../store/prediction-reads.ts';
 import { PredictionStore } from '../store/prediction-store.ts';
 import { PredictionRunner } from './runner.ts';
-import { schedulePredictions } from './schedule.ts';
+import { type Now, schedulePredictions } from './schedule.ts';
+import { PredictionTeller } from './tell.ts';
 import { workerFile } from './worker-file.ts';
 
 const DAY_MS = 86_400_000;
@@ -23,12 +25,12 @@ export class Predictions {
   #unschedule = (): void => {};
 
   /** @param here directory of the bundle, or of src */
-  constructor(engine: Engine, config: AnalyticsConfig, logger: Logger, here: string) {
+  constructor(engine: Engine, nats: NatsConnection, config: AnalyticsConfig, logger: Logger, here: string) {
     this.#config = config;
     this.#logger = logger;
     this.#store = new PredictionStore(engine);
     this.#reads = new PredictionReads(engine);
-    this.#runner = new PredictionRunner(this.#store, workerFile(here));
+    this.#runner = new PredictionRunner(this.#store, workerFile(here), new PredictionTeller(nats, this.#store));
   }
 
   get service(): RpcService {
@@ -36,7 +38,7 @@ export class Predictions {
       store: this.#store,
       reads: this.#reads,
       runner: this.#runner,
-      today: () => this.#today(),
+      now: () => this.#now(),
       horizonDays: this.#config.predictionHorizonDays,
     });
     return rpcService(PredictionServiceService, handlers);
@@ -45,7 +47,7 @@ export class Predictions {
   start(): void {
     const { predictionsAt: at, predictionHorizonDays: horizonDays, shopTimeZone: timeZone } = this.#config;
     if (at === undefined) return;
-    const settings = { at, timeZone, horizonDays, today: () => this.#today() };
+    const settings = { at, timeZone, horizonDays, now: () => this.#now() };
     this.#unschedule = schedulePredictions(this.#runner, settings, this.#logger);
   }
 
@@ -54,10 +56,11 @@ export class Predictions {
     await this.#runner.stop();
   }
 
-  /** The first day nothing is known of: today, on the event clock the one after the last event. */
-  async #today(): Promise<string> {
+  /** The clock, and the first day nothing is known of: today, on the event clock the one after the last event. */
+  async #now(): Promise<Now> {
     const { clock, shopTimeZone } = this.#config;
-    if (clock === 'live') return shopDay(Date.now(), shopTimeZone);
-    return shopDay(((await this.#store.lastEventMs()) ?? 0) + DAY_MS, shopTimeZone);
+    if (clock === 'live') return { ms: Date.now(), today: shopDay(Date.now(), shopTimeZone) };
+    const ms = (await this.#store.lastEventMs()) ?? 0;
+    return { ms, today: shopDay(ms + DAY_MS, shopTimeZone) };
   }
 }

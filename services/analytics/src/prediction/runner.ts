@@ -1,7 +1,8 @@
 import { Worker } from 'node:worker_threads';
-import { dayBefore, daysBetween } from '../core/prediction/days.ts';
+import { dayBefore, dayNumber, daysBetween } from '../core/prediction/days.ts';
 import type { PredictionStore, Run, RunTrigger } from '../store/prediction-store.ts';
 import type { FromWorker, PredictionTask } from './messages.ts';
+import type { PredictionTeller } from './tell.ts';
 
 /** What is to be predicted. */
 export interface RunRequest {
@@ -10,6 +11,8 @@ export interface RunRequest {
   readonly asOf: string;
   readonly horizonDays: number;
   readonly trigger: RunTrigger;
+  /** Of a run that knows all there is: the moment of the traits it tells. Other runs tell nothing. */
+  readonly tellAtMs?: number;
 }
 
 export interface Progress {
@@ -18,19 +21,29 @@ export interface Progress {
   readonly total: number;
 }
 
+/** Windows of next purchases are tried on so many days before they are used, or a third of what is known. */
+const WINDOW_STRETCH = 90;
+
+export type Teller = Pick<PredictionTeller, 'tell'>;
+
 /** One run at a time: it looks at every customer. */
 export class PredictionRunner {
   readonly #store: PredictionStore;
   readonly #worker: string;
+  readonly #teller: Teller | undefined;
   readonly #now: () => number;
   #current: { readonly request: RunRequest; readonly run: Promise<Run>; progress: Progress } | undefined;
   #thread: Worker | undefined;
   readonly #listeners = new Set<(progress: Progress) => void>();
 
-  /** @param worker file of the worker's code */
-  constructor(store: PredictionStore, worker: string, now: () => number = Date.now) {
+  /**
+   * @param worker file of the worker's code
+   * @param teller of runs that know everything; without it traits are not told
+   */
+  constructor(store: PredictionStore, worker: string, teller?: Teller, now: () => number = Date.now) {
     this.#store = store;
     this.#worker = worker;
+    this.#teller = teller;
     this.#now = now;
   }
 
@@ -73,10 +86,22 @@ export class PredictionRunner {
     await this.#store.writeRun(begun);
     try {
       const customers = await this.#predict(request);
-      return await this.#finish({ ...begun, status: 'done', customers });
+      return await this.#told(request, await this.#finish({ ...begun, status: 'done', customers }));
     } catch (error) {
       await this.#finish({ ...begun, status: 'failed', reason: (error as Error).message.slice(0, 1_000) });
       throw error;
+    }
+  }
+
+  /** Predictions stand whether or not they can be told: a log that is away is told the next night. */
+  async #told({ runId, tellAtMs }: RunRequest, run: Run): Promise<Run> {
+    if (!this.#teller || tellAtMs === undefined) return run;
+    try {
+      const step = 'telling traits';
+      const told = await this.#teller.tell(runId, tellAtMs, (done, total) => this.#tell({ step, done, total }));
+      return await this.#finish({ ...run, told });
+    } catch (error) {
+      return await this.#finish({ ...run, reason: `traits not told: ${(error as Error).message}`.slice(0, 1_000) });
     }
   }
 
@@ -89,19 +114,24 @@ export class PredictionRunner {
   /** @returns customers */
   async #predict({ runId, asOf, horizonDays }: RunRequest): Promise<number> {
     const first = await this.#store.firstDay(asOf);
-    const cut = cutOf(first ?? asOf, asOf, horizonDays);
+    const known = daysBetween(first ?? asOf, asOf);
+    // What customers did in the last stretch teaches how they leave: a horizon of it, but at most half of what is known.
+    const cut = dayBefore(asOf, Math.max(1, Math.min(horizonDays, Math.floor(known / 2))));
     const task: PredictionTask = {
       customers: await this.#store.histories(asOf),
       outcomes: await this.#store.outcomes(cut, asOf),
       outcomeWeeks: daysBetween(cut, asOf) / 7,
       horizonWeeks: horizonDays / 7,
+      rhythms: await this.#store.rhythms(asOf),
+      today: dayNumber(asOf),
+      windowCut: dayNumber(asOf) - Math.max(1, Math.min(WINDOW_STRETCH, Math.floor(known / 3))),
     };
     let customers = 0;
     await this.#work(task, async (message) => {
       if (message.kind === 'models') await this.#store.writeModels(runId, message.models);
       if (message.kind === 'rows') {
-        await this.#store.writePredictions(runId, message.tuples);
-        customers += message.tuples.length;
+        await this.#store.writeRows(message.table, runId, message.tuples);
+        if (message.table === 'predictions') customers += message.tuples.length;
       }
     });
     return customers;
@@ -109,7 +139,7 @@ export class PredictionRunner {
 
   /** Runs the worker to its end; messages are handled one after the other. */
   #work(task: PredictionTask, handle: (message: FromWorker) => Promise<void>): Promise<void> {
-    const transferList = [task.customers.buffer, task.outcomes.buffer] as ArrayBuffer[];
+    const transferList = [task.customers, task.outcomes, task.rhythms].map((bytes) => bytes.buffer as ArrayBuffer);
     const worker = new Worker(this.#worker, { workerData: task, transferList });
     this.#thread = worker;
     return new Promise<void>((resolve, reject) => {
@@ -146,9 +176,4 @@ export class BusyError extends Error {
   constructor({ runId, asOf }: RunRequest) {
     super(`Run "${runId}" as of ${asOf} is going on; one at a time. Its progress: repeat the call with its run_id.`);
   }
-}
-
-/** What customers did in the last stretch teaches how they leave: a horizon of it, but at most half of what is known. */
-function cutOf(first: string, asOf: string, horizonDays: number): string {
-  return dayBefore(asOf, Math.max(1, Math.min(horizonDays, Math.floor(daysBetween(first, asOf) / 2))));
 }

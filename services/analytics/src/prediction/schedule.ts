@@ -8,7 +8,13 @@ export interface ScheduleSettings {
   readonly at: string;
   readonly timeZone: string;
   readonly horizonDays: number;
-  readonly today: () => Promise<string>;
+  readonly now: () => Promise<Now>;
+}
+
+export interface Now {
+  readonly ms: number;
+  /** The day that is not known yet, YYYY-MM-DD of the shop. */
+  readonly today: string;
 }
 
 /**
@@ -29,13 +35,13 @@ export function schedulePredictions(runner: PredictionRunner, settings: Schedule
 /** Both runs of a night; one that fails does not keep the other from being made. */
 export async function nightly(
   runner: PredictionRunner,
-  { horizonDays, today }: Pick<ScheduleSettings, 'horizonDays' | 'today'>,
+  { horizonDays, now }: Pick<ScheduleSettings, 'horizonDays' | 'now'>,
   logger: Logger,
 ): Promise<void> {
-  const day = await today();
+  const { ms, today: day } = await now();
   const before = dayBefore(day, horizonDays);
   const runs = [
-    { runId: `schedule-${day}`, asOf: day, trigger: 'schedule' },
+    { runId: `schedule-${day}`, asOf: day, trigger: 'schedule', tellAtMs: ms },
     { runId: `backtest-${before}-${horizonDays}`, asOf: before, trigger: 'backtest' },
   ] as const;
   for (const run of runs) {

@@ -4,6 +4,8 @@ import {
   type ComputeExpectedPurchasesResponse,
   type GetPredictionRunRequest,
   type GetPredictionRunResponse,
+  type ListNextPurchasesRequest,
+  type ListNextPurchasesResponse,
   type ListPredictionRunsRequest,
   type ListPredictionRunsResponse,
   type ListPredictionsRequest,
@@ -19,8 +21,9 @@ import { failedPrecondition, notFound, resourceExhausted } from '#lib/rpc/errors
 import type { Handlers } from '#lib/rpc/service.ts';
 import { expectedPurchases, probabilityActive, probabilityOfPurchase } from '../core/prediction/bg-nbd.ts';
 import { dayBefore, isDay } from '../core/prediction/days.ts';
-import { BusyError, type PredictionRunner, type Progress } from '../prediction/runner.ts';
-import type { PredictionReads } from '../store/prediction-reads.ts';
+import { BusyError, type PredictionRunner, type Progress, type RunRequest } from '../prediction/runner.ts';
+import type { Now } from '../prediction/schedule.ts';
+import type { Place, PredictionReads } from '../store/prediction-reads.ts';
 import type { PredictionStore, Run, RunStatus, RunTrigger } from '../store/prediction-store.ts';
 import { check } from './check.ts';
 
@@ -28,8 +31,7 @@ export interface PredictionParts {
   readonly store: PredictionStore;
   readonly reads: PredictionReads;
   readonly runner: PredictionRunner;
-  /** The day that is not known yet: today of the shop, or the one after the last event. */
-  readonly today: () => Promise<string>;
+  readonly now: () => Promise<Now>;
   readonly horizonDays: number;
 }
 
@@ -42,7 +44,7 @@ export class PredictionHandlers implements Handlers<typeof PredictionServiceServ
 
   async *runPredictions(request: RunPredictionsRequest): AsyncGenerator<RunPredictionsResponse> {
     const { store, runner } = this.#parts;
-    const today = await this.#parts.today();
+    const { today, ms } = await this.#parts.now();
     const {
       runId = '',
       asOf = today,
@@ -65,10 +67,11 @@ export class PredictionHandlers implements Handlers<typeof PredictionServiceServ
         `No orders of identified customers are known before ${asOf}: there is nothing to learn from.`,
       );
     }
-    yield* this.#follow(runId, asOf, horizonDays);
+    const tell = asOf === today ? { tellAtMs: ms } : {};
+    yield* this.#follow({ runId, asOf, horizonDays, trigger: 'call', ...tell });
   }
 
-  async *#follow(runId: string, asOf: string, horizonDays: number): AsyncGenerator<RunPredictionsResponse> {
+  async *#follow(request: RunRequest): AsyncGenerator<RunPredictionsResponse> {
     const { runner } = this.#parts;
     let told = (_: Progress | undefined): void => {};
     let next = new Promise<Progress | undefined>((resolve) => (told = resolve));
@@ -77,7 +80,7 @@ export class PredictionHandlers implements Handlers<typeof PredictionServiceServ
       next = new Promise((resolve) => (told = resolve));
     });
     try {
-      const run = this.#start(runId, asOf, horizonDays);
+      const run = this.#start(request);
       const over = run.then(
         () => undefined,
         () => undefined,
@@ -94,9 +97,9 @@ export class PredictionHandlers implements Handlers<typeof PredictionServiceServ
     }
   }
 
-  #start(runId: string, asOf: string, horizonDays: number): Promise<Run> {
+  #start(request: RunRequest): Promise<Run> {
     try {
-      return this.#parts.runner.start({ runId, asOf, horizonDays, trigger: 'call' });
+      return this.#parts.runner.start(request);
     } catch (error) {
       if (error instanceof BusyError) throw resourceExhausted(10_000, error.message);
       throw error;
@@ -113,31 +116,40 @@ export class PredictionHandlers implements Handlers<typeof PredictionServiceServ
     const { reads } = this.#parts;
     const run = await this.#run(runId);
     const models = await reads.models(run.runId);
-    const over = dayBefore(run.asOf, -run.horizonDays) <= (await this.#parts.today());
-    if (run.status !== 'done' || !over) return { run: toRun(run), models, quality: undefined, calibration: [] };
+    const over = dayBefore(run.asOf, -run.horizonDays) <= (await this.#parts.now()).today;
+    const none = { quality: undefined, calibration: [], windowCalibration: [] };
+    if (run.status !== 'done' || !over) return { run: toRun(run), models, ...none };
     return {
       run: toRun(run),
       models,
       quality: await reads.quality(run.runId),
       calibration: await reads.calibration(run.runId),
+      windowCalibration: await reads.windows(run.runId, dayBefore(run.asOf, -run.horizonDays)),
     };
   }
 
   async listPredictions(request: ListPredictionsRequest): Promise<ListPredictionsResponse> {
-    const { pageSize, pageToken, customerIds } = request;
-    check([
-      [pageSize < 0 || pageSize > 1_000, 'page_size', `${pageSize} is not 1 to 1000, or 0 for 100`],
-      [pageToken.length > 256, 'page_token', 'is not one this method gave'],
-      [customerIds.length > 200, 'customer_ids', `${customerIds.length} customers; at most 200`],
-      [customerIds.some((id) => id === '' || id.length > 128), 'customer_ids', 'each must be 1 to 128 characters'],
-    ]);
+    checkPage(request);
     const run = await this.#run(request.runId);
-    const size = pageSize || 100;
-    const after = Buffer.from(pageToken, 'base64url').toString('utf8');
-    const found = await this.#parts.reads.predictions(run.runId, customerIds, after, size + 1);
+    const size = request.pageSize || 100;
+    const { customer } = decodePlace(request.pageToken);
+    const found = await this.#parts.reads.predictions(run.runId, request.customerIds, customer, size + 1);
     const predictions = found.slice(0, size);
-    const last = found.length > size ? (predictions.at(-1)?.customerId ?? '') : '';
-    return { predictions, nextPageToken: Buffer.from(last).toString('base64url'), run: toRun(run) };
+    const last = found.length > size ? predictions.at(-1) : undefined;
+    const nextPageToken = last ? encodePlace({ customer: last.customerId, category: '' }) : '';
+    return { predictions, nextPageToken, run: toRun(run) };
+  }
+
+  async listNextPurchases(request: ListNextPurchasesRequest): Promise<ListNextPurchasesResponse> {
+    checkPage(request);
+    const run = await this.#run(request.runId);
+    const size = request.pageSize || 100;
+    const place = decodePlace(request.pageToken);
+    const found = await this.#parts.reads.nextPurchases(run.runId, request.customerIds, place, size + 1);
+    const nextPurchases = found.slice(0, size);
+    const last = found.length > size ? nextPurchases.at(-1) : undefined;
+    const nextPageToken = last ? encodePlace({ customer: last.customerId, category: last.category }) : '';
+    return { nextPurchases, nextPageToken, run: toRun(run) };
   }
 
   async computeExpectedPurchases(request: ComputeExpectedPurchasesRequest): Promise<ComputeExpectedPurchasesResponse> {
@@ -179,6 +191,23 @@ export class PredictionHandlers implements Handlers<typeof PredictionServiceServ
     if (!run) throw notFound(runId === '' ? 'finished prediction run' : `prediction run "${runId}"`);
     return run;
   }
+}
+
+function checkPage({ pageSize, pageToken, customerIds }: Omit<ListPredictionsRequest, 'runId'>): void {
+  check([
+    [pageSize < 0 || pageSize > 1_000, 'page_size', `${pageSize} is not 1 to 1000, or 0 for 100`],
+    [pageToken.length > 1_024, 'page_token', 'is not one this method gave'],
+    [customerIds.length > 200, 'customer_ids', `${customerIds.length} customers; at most 200`],
+    [customerIds.some((id) => id === '' || id.length > 128), 'customer_ids', 'each must be 1 to 128 characters'],
+  ]);
+}
+
+const encodePlace = ({ customer, category }: Place): string =>
+  Buffer.from(`${customer}\n${category}`).toString('base64url');
+
+function decodePlace(token: string): Place {
+  const [customer = '', category = ''] = Buffer.from(token, 'base64url').toString('utf8').split('\n');
+  return { customer, category };
 }
 
 const TRIGGERS: Readonly<Record<RunTrigger, PredictionTrigger>> = {

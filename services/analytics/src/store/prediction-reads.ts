@@ -1,14 +1,22 @@
 import type {
+  NextPurchase,
   Prediction,
   PredictionDecile,
   PredictionModel,
   PredictionQuality,
+  WindowTenth,
 } from '#gen/recur/analytics/v1/prediction_service.ts';
 import type { BgNbd } from '../core/prediction/bg-nbd.ts';
 import { type Engine, quote } from '../engine/engine.ts';
 
 type Value = string | number | boolean | null | Record<string, number>;
 type Row = Record<string, Value>;
+
+/** Where a page ended: the first customer and category of the next one come behind it. */
+export interface Place {
+  readonly customer: string;
+  readonly category: string;
+}
 
 /** What runs said, as callers get it: the views of the same names. */
 export class PredictionReads {
@@ -86,6 +94,47 @@ export class PredictionReads {
       purchasesMade: Number(r.purchases_made),
       intervalClaimed: Number(r.interval_claimed),
       intervalHeld: Number(r.interval_held),
+    }));
+  }
+
+  /** @param knownBefore first day whose orders are not known yet */
+  async windows(runId: string, knownBefore: string): Promise<WindowTenth[]> {
+    const rows = await this.#engine.rows<Row>(
+      'SELECT * FROM recur.v_next_purchase_calibration(run_id = {run_id:String}, known_before = {known_before:Date})',
+      { run_id: runId, known_before: knownBefore },
+    );
+    return rows.map((r) => ({
+      anyPurchase: Number(r.any_purchase) === 1,
+      tenth: Number(r.tenth),
+      windows: Number(r.windows),
+      widthUpTo: Number(r.width_up_to),
+      held: Number(r.held),
+      heldLow: Number(r.held_low),
+      heldHigh: Number(r.held_high),
+      early: Number(r.early),
+      late: Number(r.late),
+    }));
+  }
+
+  /** By customer id and category, those behind `after`. */
+  async nextPurchases(runId: string, only: readonly string[], after: Place, limit: number): Promise<NextPurchase[]> {
+    const chosen = only.length > 0 ? 'AND customer_id IN {only:Array(String)}' : '';
+    const rows = await this.#engine.rows<Row>(
+      `SELECT * FROM recur.next_purchases
+       WHERE run_id = {run_id:String} AND (customer_id, category) > ({customer:String}, {category:String}) ${chosen}
+       ORDER BY customer_id, category LIMIT {limit:UInt32}`,
+      { run_id: runId, ...after, limit, ...(chosen !== '' && { only: `[${only.map(quote).join(',')}]` }) },
+    );
+    return rows.map((r) => ({
+      customerId: String(r.customer_id),
+      category: String(r.category),
+      purchases: Number(r.purchases),
+      lastDay: String(r.last_day),
+      cycleDays: optional(r.cycle_days),
+      chance: optional(r.chance),
+      fromDay: String(r.from_day ?? ''),
+      toDay: String(r.to_day ?? ''),
+      reason: String(r.reason),
     }));
   }
 

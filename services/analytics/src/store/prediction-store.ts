@@ -1,5 +1,7 @@
 import type { ModelRow } from '../core/prediction/model-rows.ts';
+import type { Told, Traits } from '../core/prediction/traits.ts';
 import { type Engine, quote } from '../engine/engine.ts';
+import type { Table } from '../prediction/messages.ts';
 import { DATABASE } from './migrate.ts';
 
 export type RunStatus = 'running' | 'done' | 'failed';
@@ -56,6 +58,42 @@ export class PredictionStore {
     );
   }
 
+  /** category, customer_id, days of purchases from 1970: one JSON array a line, by category. The empty category is any purchase. */
+  rhythms(asOf: string): Promise<Uint8Array> {
+    return this.#read(
+      `SELECT category, customer_id, arraySort(groupArray(toUInt32(day))) AS days
+       FROM (
+         SELECT customer_id, category, day FROM recur.v_category_days(as_of = {as_of:Date})
+         UNION ALL
+         SELECT customer_id, '', day FROM recur.v_purchase_days(as_of = {as_of:Date})
+       )
+       GROUP BY category, customer_id ORDER BY category, customer_id`,
+      { as_of: asOf },
+    );
+  }
+
+  /** Customers of now with what the newest finished run says of them, and what they were told last. */
+  async toTell(): Promise<ToldRow[]> {
+    const body = await this.#read(
+      `SELECT p.customer_id, p.expected_purchases, p.expected_value, p.churn_score, w.windows, t.traits
+       FROM recur.v_predictions AS p
+       LEFT JOIN (
+         SELECT customer_id, arraySort(w -> (w.2, w.3), groupArray((toString(from_day), toString(to_day), category))) AS windows
+         FROM recur.v_next_purchases WHERE from_day IS NOT NULL GROUP BY customer_id
+       ) AS w ON w.customer_id = p.customer_id
+       LEFT JOIN (
+         SELECT customer_id, argMax(traits, (time, log_time, seq, idx)) AS traits
+         FROM recur.v_events WHERE type = 'derived' AND source = 'predictions' GROUP BY customer_id
+       ) AS t ON t.customer_id = p.customer_id
+       ORDER BY p.customer_id`,
+      {},
+    );
+    return Buffer.from(body)
+      .toString('utf8')
+      .split('\n')
+      .flatMap((line) => (line === '' ? [] : [toldRow(JSON.parse(line))]));
+  }
+
   /** First day with a purchase before as_of; undefined when there is none. */
   async firstDay(asOf: string): Promise<string | undefined> {
     const [row] = await this.#engine.rows<{ day: string; n: string | number }>(
@@ -99,11 +137,9 @@ export class PredictionStore {
   }
 
   /** @param tuples as the worker made them: everything behind the run's id */
-  async writePredictions(runId: string, tuples: readonly string[]): Promise<void> {
+  async writeRows(table: Table, runId: string, tuples: readonly string[]): Promise<void> {
     await this.#engine.command(
-      `INSERT INTO ${DATABASE}.predictions (run_id, customer_id, repeats, recency_weeks, age_weeks, mean_value, probability_active, expected_purchases,
-         purchases_low, purchases_high, purchases_mass, churn_score, purchase_value, expected_value, reason)
-       VALUES ${tuples.map((t) => `(${quote(runId)}${t}`).join(', ')}`,
+      `INSERT INTO ${DATABASE}.${table} (run_id, ${COLUMNS[table]}) VALUES ${tuples.map((t) => `(${quote(runId)}${t}`).join(', ')}`,
     );
   }
 
@@ -131,6 +167,39 @@ export class PredictionStore {
     return Uint8Array.from(body);
   }
 }
+
+/** A customer to be told of, and what was told before. */
+export interface ToldRow extends Told {
+  readonly customerId: string;
+  readonly before: Traits;
+}
+
+type ToldColumns = [
+  string,
+  number | null,
+  number | null,
+  number | null,
+  [string, string, string][],
+  { [name: string]: string },
+];
+
+function toldRow([customerId, purchases, value, churn, windows, before]: ToldColumns): ToldRow {
+  return {
+    customerId,
+    purchases: purchases ?? undefined,
+    value: value ?? undefined,
+    churn: churn ?? undefined,
+    windows: windows.map(([from, to, category]) => ({ category, from, to })),
+    before: new Map(Object.entries(before)),
+  };
+}
+
+/** In the order the worker writes them. */
+const COLUMNS: Readonly<Record<Table, string>> = {
+  predictions: `customer_id, repeats, recency_weeks, age_weeks, mean_value, probability_active, expected_purchases,
+    purchases_low, purchases_high, purchases_mass, churn_score, purchase_value, expected_value, reason`,
+  next_purchases: 'customer_id, category, purchases, last_day, cycle_days, chance, from_day, to_day, reason',
+};
 
 interface Row {
   run_id: string;

@@ -29,6 +29,12 @@ export function resolve(events: readonly LaneEvent[], graph: Graph): Resolved[] 
   const out: Resolved[] = [];
   for (const event of events) {
     const { seq, index, now, body, keys } = event;
+    if (keys.customerId !== '') {
+      const id = graph.current(keys.customerId);
+      // Nobody, any more: what was worked out about them goes nowhere.
+      if (id !== undefined) out.push({ seq, index, now, customerId: id, kind: RecordKind.RECORD_KIND_EVENT, body });
+      continue;
+    }
     const decision = graph.decide(keys.identifiers, () => customerId(now, keys.source, keys.messageId));
     const add = (id: string, kind: RecordKind, bytes: Uint8Array) =>
       out.push({ seq, index, now, customerId: id, kind, body: bytes });

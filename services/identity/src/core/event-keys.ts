@@ -6,6 +6,8 @@ export interface EventKeys {
   source: string;
   timeMs: number;
   identifiers: IdentifierKey[];
+  /** Of a derived event: the customer it is about, as known when it was written; otherwise empty. */
+  customerId: string;
 }
 
 export interface IdentifierKey {
@@ -20,12 +22,14 @@ const MESSAGE_ID = 10;
 const TIME_MS = 32;
 const SOURCE = 50;
 const IDENTIFIERS = 58;
+/** Type of the one identifier that names a customer by its id: no sender can write it. */
+const CUSTOMER = '$customer';
 const TYPE = 10;
 const HASH = 18;
 
 export function readEventKeys(body: Uint8Array): EventKeys {
   const r = new WireReader(body);
-  const keys: EventKeys = { messageId: '', source: '', timeMs: 0, identifiers: [] };
+  const keys: EventKeys = { messageId: '', source: '', timeMs: 0, identifiers: [], customerId: '' };
   while (r.pos < r.end) {
     const tag = r.varint();
     if (tag === MESSAGE_ID) keys.messageId = r.string();
@@ -34,6 +38,8 @@ export function readEventKeys(body: Uint8Array): EventKeys {
     else if (tag === IDENTIFIERS) keys.identifiers.push(readIdentifier(r));
     else r.skip(tag);
   }
+  const [only] = keys.identifiers;
+  if (only?.type === CUSTOMER) return { ...keys, identifiers: [], customerId: Buffer.from(only.hash).toString('utf8') };
   return keys;
 }
 

@@ -123,3 +123,15 @@ describe('the graph', () => {
     );
   });
 });
+
+describe('a customer addressed by id', () => {
+  it('is who that became, through any number of merges, and nobody else', () => {
+    const { memory } = run([['anonymous_id:a'], ['user_id:u'], ['anonymous_id:a', 'user_id:u']]);
+    const graph = new Graph(memory);
+    expect(graph.current('c000000')).toBe('c000000');
+    expect(graph.current('c000001')).toBe('c000000');
+    const nobody = { id: 'x', identified: false, identifiers: [], absorbed: [], mergedInto: '', dirty: false };
+    memory.nodes.set('x', nobody);
+    expect(graph.current('x')).toBeUndefined();
+  });
+});

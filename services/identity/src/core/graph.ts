@@ -102,6 +102,13 @@ export class Graph {
     return owner;
   }
 
+  /** Who a customer is now, through any number of merges; undefined when there is nobody. All of them must be loaded. */
+  current(customerId: string): string | undefined {
+    let node = this.node(customerId);
+    for (let hops = 0; node.mergedInto !== '' && hops < MAX_ABSORBED; hops++) node = this.node(node.mergedInto);
+    return node.identifiers.length > 0 ? node.id : undefined;
+  }
+
   ownerOf(key: string): string | undefined {
     return this.moved.get(key) ?? this.source.owner(key);
   }

@@ -8,6 +8,11 @@ export const daysBetween = (from: string, to: string): number => (msOf(to) - msO
 
 export const dayBefore = (day: string, days: number): string => dayOf(msOf(day) - days * DAY_MS);
 
+/** Days since 1970. */
+export const dayNumber = (day: string): number => msOf(day) / DAY_MS;
+
+export const dayOfNumber = (days: number): string => dayOf(days * DAY_MS);
+
 const msOf = (day: string): number => Date.parse(`${day}T00:00:00Z`);
 const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10);
 

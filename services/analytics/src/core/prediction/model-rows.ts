@@ -1,4 +1,6 @@
+import type { Calibration } from './next-purchase.ts';
 import type { Models } from './predict.ts';
+import { MIN_GAPS, type Rhythm } from './rhythm.ts';
 
 /** A fitted model as a row of prediction_models. */
 export interface ModelRow {
@@ -59,3 +61,25 @@ const WEIGHTS = ['constant', 'ln_expected_purchases', 'ln_1_plus_repeats', 'rece
 
 const named = (names: readonly string[], values: readonly number[]): Record<string, number> =>
   Object.fromEntries(names.flatMap((name, i) => (values[i] === undefined ? [] : [[name, values[i]]])));
+
+/** A category's rhythm; the empty category is any purchase. */
+export function rhythmRow(
+  category: string,
+  rhythm: Rhythm,
+  customers: number,
+  { windows, bands }: Calibration,
+): ModelRow {
+  const known = rhythm.gaps >= MIN_GAPS;
+  return {
+    model: `next_purchase/${category}`,
+    kind: known ? 'gaps' : 'none',
+    reason: known ? '' : `too_few_repurchases: ${rhythm.gaps} of ${MIN_GAPS}`,
+    customers,
+    logLikelihood: undefined,
+    parameters: {
+      gaps: rhythm.gaps,
+      ...(known && { cycle_days: Math.exp(rhythm.tempo), calibrated_by: bands.length > 0 ? windows : 0 }),
+    },
+    logErrors: {},
+  };
+}
