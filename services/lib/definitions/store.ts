@@ -243,8 +243,9 @@ export class DefinitionStore<T> {
 
   async #checkCount(): Promise<void> {
     const limit = this.#options.maxDefinitions ?? 10_000;
+    const { streamInfo } = await reachable(() => this.#bucket.status());
     // Deleted ones count too: their ids are remembered.
-    if ((await reachable(() => this.#ids())).length >= limit) {
+    if ((streamInfo.state.num_subjects ?? 0) >= limit) {
       throw resourceExhausted(undefined, `There can be ${limit} definitions of the kind ${this.#options.kind}.`);
     }
   }
