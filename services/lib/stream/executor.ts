@@ -41,6 +41,15 @@ export interface Sweep extends DefinitionChange {
   cursor: string;
 }
 
+/** Changes visited in one pass over the customers: what one chunk of them may give at most is bounded. */
+const SWEPT_TOGETHER = 64;
+
+/** Those at the front that stand at the same customer: a burst of changes visits everybody once, not once each. */
+function sweptTogether(sweeps: readonly Sweep[]): Sweep[] {
+  const end = sweeps.findIndex((s) => s.cursor !== sweeps[0]?.cursor);
+  return sweeps.slice(0, Math.min(end < 0 ? sweeps.length : end, SWEPT_TOGETHER));
+}
+
 /** Everything a batch wants done, besides the changed states. */
 export interface BatchResult {
   readonly outputs: Output[];
@@ -307,19 +316,23 @@ class Batch<S, D> implements Effects, Context<D> {
   }
 
   private sweepChunk(): void {
-    const sweep = this.executor.sweeps[0];
+    const { sweeps } = this.executor;
     const chunk = this.input.sweepChunk;
-    if (!sweep || !chunk) return;
+    if (sweeps.length === 0 || !chunk) return;
+    const together = sweptTogether(sweeps);
     for (const customerId of chunk) {
-      sweep.cursor = customerId;
       const entry = this.input.entry(customerId);
-      const { state } = entry;
-      if (state === undefined) continue;
-      this.guard(customerId, `sweep ${sweep.kind}/${sweep.id} ${customerId}`, entry, () =>
-        this.processor.sweep?.(state, sweep, this, this),
-      );
+      for (const sweep of together) {
+        const { state } = entry;
+        if (state === undefined) break;
+        this.guard(customerId, `sweep ${sweep.kind}/${sweep.id} ${customerId}`, entry, () =>
+          this.processor.sweep?.(state, sweep, this, this),
+        );
+      }
     }
-    if (chunk.length === 0) this.executor.sweeps.shift();
+    const last = chunk.at(-1);
+    if (last === undefined) sweeps.splice(0, together.length);
+    else for (const sweep of together) sweep.cursor = last;
   }
 
   /** What outputs derive from: the step at hand, or the one the timers go ahead of. */
