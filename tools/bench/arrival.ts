@@ -69,6 +69,17 @@ export class Arrival {
     return moments;
   }
 
+  /** Until a stage has told every customer there is of all definitions. */
+  async swept(stage: string, timeoutMs: number): Promise<void> {
+    const until = Date.now() + timeoutMs;
+    for (;;) {
+      const positions = await this.#stored(stage, this.#partitions);
+      if (positions.every((p) => (p?.sweeps ?? []).length === 0)) return;
+      if (Date.now() > until) throw new Error(`${stage} still sweeps after ${timeoutMs / 1000} s`);
+      await sleep(POLL_MS);
+    }
+  }
+
   get #partitions(): number {
     return this.#cluster.settings.partitions;
   }
@@ -79,11 +90,15 @@ export class Arrival {
 
   /** How far a stage's commits are, by partition: sequences of the stream it reads. */
   async #positions(stage: string, partitions: number): Promise<number[]> {
+    return (await this.#stored(stage, partitions)).map((position) => position?.seq ?? 0);
+  }
+
+  async #stored(stage: string, partitions: number): Promise<({ seq: number; sweeps?: unknown[] } | undefined)[]> {
     // One by one: in a Redis Cluster they are in different slots.
     const texts = await Promise.all(
       Array.from({ length: partitions }, (_, p) => this.#redis.get(`{${stage}.${p}}:position`)),
     );
-    return texts.map((text) => (text === null ? 0 : (JSON.parse(text) as { seq: number }).seq));
+    return texts.map((text) => (text === null ? undefined : (JSON.parse(text) as { seq: number })));
   }
 
   async #lastEvent(partition: number): Promise<number> {

@@ -5,6 +5,7 @@ import { matching } from './matching.ts';
 import { messageIds } from './message-ids.ts';
 import { type BenchOptions, readCommand } from './options.ts';
 import { type BenchResult, resultLine } from './result.ts';
+import { segments } from './segments.ts';
 import { sink } from './sink.ts';
 
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchResult>>> = {
@@ -14,6 +15,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
   sink,
   'message-ids': messageIds,
   matching,
+  segments,
 };
 
 const HELP = `npm run bench -- <name> [options]
@@ -25,6 +27,7 @@ line is the result as JSON. What each bench does, and what its bare loop does, i
   e2e        events/s that arrive in every store, with 50 segments and 5 journeys
   latency    from an accepted event to the mail it causes, at 1,000 events/s
   sink       rows/s from log frames into ClickHouse
+  segments   CPU of segmentation per event with 10, 100, 1,000 and 10,000 segments
   message-ids  bytes of Redis an id takes that is remembered for a day or two
   matching   customers/s compared with all others for typing errors, and how many are found
 

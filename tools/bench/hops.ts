@@ -1,10 +1,8 @@
-import { jetstream, jetstreamManager } from '@nats-io/jetstream';
-import { connect } from '@nats-io/transport-node';
 import { Delivery, DeliveryStatus } from '#gen/recur/log/v1/changes.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { decodeFrame } from '#lib/stream/frames.ts';
-import { type LogMessage, LogReader } from '#lib/stream/log-reader.ts';
 import { LANE, STREAMS, subjects } from '#lib/topology/topology.ts';
+import { readAll } from './read-all.ts';
 
 /** When the log got each step of the way to one customer's first mail, ms since 1970. */
 interface Way {
@@ -56,29 +54,4 @@ export async function hopsOf(natsUrl: string, fromMs: number): Promise<Record<st
     '→ intent by messaging': hop('send', 'intent'),
     '→ sent (call and its outcome)': hop('intent', 'sent'),
   };
-}
-
-/** Every message of these subjects there is now. */
-async function readAll(
-  natsUrl: string,
-  stream: string,
-  filters: string[],
-  take: (message: LogMessage) => void,
-): Promise<void> {
-  const nats = await connect({ servers: natsUrl });
-  const { state } = await (await jetstreamManager(nats)).streams.info(stream, { subjects_filter: '>' });
-  const matches = filters.map((f) => new RegExp(`^${f.replaceAll('.', '\\.').replaceAll('*', '[^.]+')}$`));
-  let left = Object.entries(state.subjects ?? {})
-    .filter(([subject]) => matches.some((m) => m.test(subject)))
-    .reduce((sum, [, n]) => sum + n, 0);
-  const reader = new LogReader({ js: jetstream(nats), stream, filters }, 1, (error) => console.error(error));
-  while (left > 0) {
-    await reader.wait();
-    for (const message of reader.take()) {
-      take(message);
-      left--;
-    }
-  }
-  await reader.stop();
-  await nats.close();
 }
