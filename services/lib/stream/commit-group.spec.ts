@@ -79,16 +79,12 @@ test('outside work that ended in the group is not begun; what may have been begu
   ]);
 });
 
-test('is committed when it is old, large, or somebody waits for it', () => {
+test('is committed when it is old or large', () => {
   const quiet = new CommitGroup(START);
   expect(quiet.empty).toBe(true);
   quiet.add(result({}), 10, false, 1_000);
   expect([quiet.empty, quiet.full(1_001), quiet.full(1_250)]).toEqual([false, false, true]);
-  expect([quiet.linger(1_005), quiet.linger(1_020)]).toEqual([15, 0]);
   const large = new CommitGroup(START);
   large.add(result({}), 16_384, false, 0);
   expect(large.full(0)).toBe(true);
-  const awaited = new CommitGroup(START);
-  awaited.add(result({ pending: new Map([['w', { customerId: 'c', bytes: Buffer.of(1) }]]) }), 1, false, 0);
-  expect(awaited.linger(0)).toBe(0);
 });

@@ -5,8 +5,6 @@ import { before, type DueTimer } from './timers.ts';
 /** Steps, and time, after which a group is committed though more is waiting: what a crash makes the next owner compute again. */
 const MAX_STEPS = 16_384;
 const MAX_MS = 250;
-/** How long a group waits for more when nothing is waiting and no outside work depends on it. */
-const LINGER_MS = 20;
 
 /** What a commit writes besides states. */
 export type Commit = Pick<BatchResult, 'timers' | 'pending' | 'definitions' | 'position'> & {
@@ -59,11 +57,6 @@ export class CommitGroup implements Commit {
   /** Whether to commit now, when more is waiting. */
   full(now: number): boolean {
     return this.steps >= MAX_STEPS || now - this.since >= MAX_MS;
-  }
-
-  /** How much longer to wait for more when nothing is waiting, ms; 0: commit. */
-  linger(now: number): number {
-    return this.pending.size > 0 ? 0 : Math.max(0, this.since + LINGER_MS - now);
   }
 
   /** Outside work that is to be begun once the group is committed. */

@@ -171,7 +171,7 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
   private async turn(): Promise<void> {
     this.join.fill(MAX_STEPS);
     if (this.executor.sweeps.length > 0 && !this.sweepAsked) await this.askForSweep();
-    if (this.join.available === 0) return this.settle();
+    if (this.join.available === 0) return this.group.empty ? this.idle() : this.commit();
     // Definitions and sweeps read what is stored.
     const definition = this.join.peek(0)?.record?.kind === RecordKind.RECORD_KIND_DEFINITION;
     if (definition) await this.commit();
@@ -188,14 +188,6 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
       lag: this.join.available + this.readers.reduce((n, r) => n + r.length + r.pending, 0),
       clock: this.position.clock,
     });
-  }
-
-  /** Nothing to do just now: what is published is committed, unless more may come at once. */
-  private async settle(): Promise<void> {
-    if (this.group.empty) return this.idle();
-    const ms = this.group.linger(performance.now());
-    if (ms > 0) await this.pause(ms);
-    else await this.commit();
   }
 
   private async idle(): Promise<void> {
