@@ -8,6 +8,8 @@ export interface Secrets {
     sealingKey: string;
     writeKeys: string;
     apiTokens: string;
+    /** The first of the API tokens, for services that call others. */
+    serviceToken: string;
   };
   /** For whoever sends events to this cluster. */
   writeKey: string;
@@ -31,13 +33,15 @@ export function secretsIn(dataDir: string): Secrets {
     if (!existsSync(path)) writeFileSync(path, `${make()}\n`, { mode: 0o600, flag: 'wx' });
     return path;
   };
+  const apiTokens = file('api-tokens.json', () =>
+    JSON.stringify({ [token('at')]: { name: 'local', scopes: ['*'] } }, undefined, 2),
+  );
   const files = {
     identifierKey: file('identifier.key', key),
     sealingKey: file('sealing.key', key),
     writeKeys: file('write-keys.json', () => JSON.stringify(keysFor(SOURCES), undefined, 2)),
-    apiTokens: file('api-tokens.json', () =>
-      JSON.stringify({ [token('at')]: { name: 'local', scopes: ['*'] } }, undefined, 2),
-    ),
+    apiTokens,
+    serviceToken: file('service.token', () => firstKey(apiTokens)),
   };
   return {
     files,

@@ -6,7 +6,7 @@ import { variablesOf } from './variables.ts';
 
 const member = (role: Member['role'], ports: Member['ports']): Member => ({ role, name: role, replica: 1, ports });
 const members = [member('ingest', { http: 1, grpc: 2 }), member('profile', { http: 3, grpc: 4 })];
-const files = { identifierKey: '', sealingKey: '', writeKeys: '', apiTokens: '' };
+const files = { identifierKey: '', sealingKey: '', writeKeys: '', apiTokens: '', serviceToken: '' };
 const secrets = { files, writeKey: "wk_o'k $(x)", writeKeys: {}, apiToken: 'at_1' };
 
 test('what a shell reads is what there is, and nothing of it is run', () => {

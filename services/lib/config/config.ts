@@ -46,6 +46,8 @@ export interface ServiceConfig {
   };
   /** API_TOKENS_FILE: without it no call but health is allowed. */
   readonly apiTokens: ApiTokens;
+  /** SERVICE_TOKEN_FILE: the API token this service calls others with when it does so for nobody else. */
+  readonly serviceToken?: string | undefined;
   /** IDENTIFIER_KEY_FILE: key of the identifier hash. */
   readonly identifierKeys?: KeyRing | undefined;
   /** SEALING_KEY_FILE: keys of sealed personal data. */
@@ -74,6 +76,7 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 /** Settings a service may declare it cannot run without. */
 const OPTIONAL = {
+  serviceToken: 'SERVICE_TOKEN_FILE',
   identifierKeys: 'IDENTIFIER_KEY_FILE',
   sealingKeys: 'SEALING_KEY_FILE',
   writeKeys: 'WRITE_KEYS_FILE',
@@ -168,9 +171,17 @@ function readServer(settings: Settings) {
   };
 }
 
+/** A token alone in its file. */
+function parseToken(content: string): string {
+  const token = content.trim();
+  if (!/^[\x21-\x7e]{8,512}$/.test(token)) throw new Error('the file must hold one API token');
+  return token;
+}
+
 function readOptional(settings: Settings) {
   const absent = { otherwise: undefined };
   return {
+    serviceToken: settings.file('SERVICE_TOKEN_FILE', parseToken, absent),
     identifierKeys: settings.file('IDENTIFIER_KEY_FILE', KeyRing.parse, absent),
     sealingKeys: settings.file('SEALING_KEY_FILE', KeyRing.parse, absent),
     writeKeys: settings.file('WRITE_KEYS_FILE', WriteKeys.parse, absent),

@@ -125,10 +125,10 @@ export class Executor<S, D> {
     if ((this.definitions.get(key)?.revision ?? -1) >= def.revision) return false;
     this.definitions.set(key, { ...def, body: Uint8Array.from(def.body) });
     this.compiled = this.compile();
-    if (this.spec.processor.sweep) {
-      const { kind, id, revision, deleted } = def;
-      this.sweeps.push({ kind, id, revision, deleted, cursor: '' });
-    }
+    const { processor } = this.spec;
+    const { kind, id, revision, deleted } = def;
+    const change = { kind, id, revision, deleted };
+    if (processor.sweep && processor.sweeps?.(change) !== false) this.sweeps.push({ ...change, cursor: '' });
     return true;
   }
 
@@ -302,7 +302,8 @@ class Batch<S, D> implements Effects, Context<D> {
   }
 
   private forward(into: string, record: LogRecord): void {
-    this.push(into, record.kind, record.body, partitionOf(into, this.partitions));
+    const { kind, body } = this.processor.forward?.(record.kind, record.body, this) ?? record;
+    this.push(into, kind, body, partitionOf(into, this.partitions));
   }
 
   private applyDefinition(record: LogRecord): void {

@@ -25,6 +25,15 @@ export interface Processor<S, D = undefined> {
    * other inputs. Return undefined when nothing changed.
    */
   sweep?(state: S, change: DefinitionChange, ctx: Context<D>, out: Effects): S | undefined;
+
+  /**
+   * What is passed on when a record comes for a customer that was merged into another. Left out, or undefined: the record as
+   * it is.
+   */
+  forward?(kind: RecordKind, body: Uint8Array, ctx: Context<D>): { kind: RecordKind; body: Uint8Array } | undefined;
+
+  /** Whether a change needs a sweep at all. Left out: every change does. */
+  sweeps?(change: DefinitionChange): boolean;
 }
 
 /** One record. `body` belongs to the kit: decode what you need now, keep no reference to it. */

@@ -44,6 +44,9 @@ export const subjects = {
   definition: (partition: number, stage: StageName) => `log.${partition}.definition.${stage}`,
   /** States handed from one partition to another after a merge. */
   handover: (partition: number, stage: StageName, from: number | '*') => `log.${partition}.handover.${stage}.${from}`,
+  /** What history gives for a definition of `stage`, written by one job in order; `basis`: revision of its computation. */
+  history: (partition: number, stage: StageName, id: string, basis: number) =>
+    `log.${partition}.handover.${stage}.history-${id}-${basis}`,
   deadLetter: (stage: StageName, partition: number) => `dead.${stage}.${partition}`,
 };
 
@@ -96,7 +99,7 @@ export const PORTS = {
 /** Who calls whom by gRPC inside the cluster. */
 export const CALLS: readonly { readonly from: ServiceName; readonly to: ServiceName; readonly why: string }[] = [
   { from: 'profile', to: 'identity', why: 'whose identifier this is' },
-  { from: 'profile', to: 'analytics', why: 'timeline: events older than the hot state' },
+  { from: 'profile', to: 'analytics', why: 'timeline; history that fills new computed traits' },
   { from: 'profile', to: 'segmentation', why: '360° view: segments, RFM class, lifecycle stage' },
   { from: 'profile', to: 'journey', why: '360° view: journeys now in' },
   { from: 'profile', to: 'messaging', why: '360° view: messages received' },

@@ -16,6 +16,7 @@ import { KeyRing } from '#lib/seal/keys.ts';
 import { Sealer } from '#lib/seal/sealer.ts';
 import { stageTag, stateKey } from '#lib/stream/partition-store.ts';
 import { partitionOf } from '#lib/topology/topology.ts';
+import { NO_DEFINITIONS } from '../src/core/computed-view.ts';
 import { GrpcPeerParts } from '../src/peers/parts.ts';
 import { ProfileHandlers } from '../src/rpc/profile-handlers.ts';
 import { openReading } from '../src/store/states.ts';
@@ -65,6 +66,7 @@ await redis.ping();
 
 const handlers = new ProfileHandlers({
   ...openReading(redis, PARTITIONS, 'live'),
+  definitions: () => NO_DEFINITIONS,
   zone,
   open: (bytes) => sealer.open(bytes).toString(),
   lookup: { find: async () => undefined },

@@ -6,14 +6,17 @@ import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { applyEvent, type Facts, newFacts, orderFigures, ShopZone, topCategory } from '#lib/facts/facts.ts';
 import { history, NOW } from '#lib/facts/test/histories.ts';
 import { type HarnessOutput, ProcessorHarness } from '#lib/stream/testing.ts';
-import { profileStage } from './processor.ts';
+import type { InForce } from './core/plan.ts';
+import type { ProfileState } from './core/state.ts';
+import { profileStage } from './stage.ts';
 
 const ZONE = 'Asia/Shanghai';
 const zone = new ShopZone(ZONE);
 const { RECORD_KIND_EVENT, RECORD_KIND_IDENTITY, RECORD_KIND_PROFILE } = RecordKind;
 
-const harness = () => new ProcessorHarness<Facts>(profileStage(ZONE));
-const send = (h: ProcessorHarness<Facts>, id: string, event: Event) =>
+type Harness = ProcessorHarness<ProfileState, InForce>;
+const harness = (): Harness => new ProcessorHarness(profileStage(ZONE));
+const send = (h: Harness, id: string, event: Event) =>
   h.input(id, RECORD_KIND_EVENT, Event.encode(event).finish(), NOW);
 const changes = (outputs: HarnessOutput[]) =>
   outputs.filter((o) => o.kind === RECORD_KIND_PROFILE).map((o) => ProfileChange.decode(o.body));
@@ -40,7 +43,7 @@ test('whatever happens, in whatever split over customers that merge: the state i
       for (const [i, event] of events.entries()) outputs.push(...send(h, split[i % split.length] as string, event));
       outputs.push(...h.merge('c3', 'c2'), ...h.merge('c2', 'c1'));
       const expected = events.reduce<Facts | undefined>((f, event) => applyEvent(f, event, NOW, zone).facts, undefined);
-      const state = h.state('c1');
+      const state = h.state('c1')?.facts;
       expect(h.deadLetters).toEqual([]);
       expect(h.state('c2')).toBeUndefined();
       expect(state && orderFigures(state)).toEqual(expected && orderFigures(expected));
@@ -97,7 +100,7 @@ test('being identified is told once, and survives a merge', () => {
   expect(changes(h.input('b', RECORD_KIND_IDENTITY, body, NOW))).toMatchObject([{ identified: true }]);
   expect(h.input('b', RECORD_KIND_IDENTITY, body, NOW)).toEqual([]);
   expect(changes(h.merge('b', 'a'))).toMatchObject([{ identified: true }]);
-  expect(h.state('a')?.identifiers).toEqual(linked);
+  expect(h.state('a')?.facts.identifiers).toEqual(linked);
 });
 
 test('a body that cannot be read goes to the dead letters and changes nothing', () => {

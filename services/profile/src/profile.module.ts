@@ -1,70 +1,79 @@
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { type DynamicModule, Inject, Module, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import type { Redis } from 'ioredis';
 import type { Registry } from 'prom-client';
-import { AnalyticsServiceClient } from '#gen/recur/analytics/v1/analytics_service.ts';
-import { IdentityServiceClient } from '#gen/recur/identity/v1/identity_service.ts';
-import { JourneyServiceClient } from '#gen/recur/journey/v1/service.ts';
-import { MessagingServiceClient } from '#gen/recur/messaging/v1/messaging_service.ts';
+import { ProfileDefinitionServiceService } from '#gen/recur/profile/v1/profile_definition_service.ts';
 import { ProfileServiceService } from '#gen/recur/profile/v1/profile_service.ts';
-import { SegmentationServiceClient } from '#gen/recur/segmentation/v1/segmentation_service.ts';
 import type { Readiness } from '#lib/boot/readiness.ts';
 import { CONFIG, LOGGER, NATS, READINESS, REDIS, REGISTRY, RPC_SERVICES } from '#lib/boot/tokens.ts';
 import type { ServiceConfig } from '#lib/config/config.ts';
+import { watchDefinitions } from '#lib/definitions/watch.ts';
 import { ShopZone } from '#lib/facts/facts.ts';
-import { createClient, type GeneratedClient, type RpcClient } from '#lib/rpc/client.ts';
-import { type RpcService, rpcService, type ServiceShape } from '#lib/rpc/service.ts';
+import { type RpcService, rpcService } from '#lib/rpc/service.ts';
 import { Sealer } from '#lib/seal/sealer.ts';
 import { type RunningStage, startStage } from '#lib/stream/stage.ts';
 import type { Logger } from '#lib/telemetry/logger.ts';
+import { Backfills } from './backfill/backfills.ts';
+import { KINDS } from './core/plan.ts';
+import { connectPeers, type Peers, scanHistory } from './peers/connect.ts';
 import { GrpcCustomerLookup } from './peers/lookup.ts';
 import { GrpcPeerParts } from './peers/parts.ts';
 import { GrpcTimeline } from './peers/timeline.ts';
-import { profileStage } from './processor.ts';
+import { DefinitionHandlers } from './rpc/definition-handlers.ts';
 import { ProfileHandlers } from './rpc/profile-handlers.ts';
+import { profileStage } from './stage.ts';
+import { Catalogue } from './store/catalogue.ts';
+import { openStores } from './store/definition-stores.ts';
+import { DefinitionsViews } from './store/definitions-view.ts';
+import { InForceReader } from './store/in-force.ts';
 import { openReading } from './store/states.ts';
 
 const PEERS = Symbol('PEERS');
 
-/** Clients of the services this one asks; undefined where no address is configured. They connect when first used. */
-function connectPeers(config: ServiceConfig) {
-  const client = <S extends ServiceShape>(
-    type: GeneratedClient<S>,
-    address: string | undefined,
-  ): RpcClient<S> | undefined => (address === undefined ? undefined : createClient(type, address));
-  return {
-    identity: client(IdentityServiceClient, config.identityAddr),
-    segmentation: client(SegmentationServiceClient, config.segmentationAddr),
-    journey: client(JourneyServiceClient, config.journeyAddr),
-    messaging: client(MessagingServiceClient, config.messagingAddr),
-    analytics: client(AnalyticsServiceClient, config.analyticsAddr),
-  };
-}
-type Peers = ReturnType<typeof connectPeers>;
-
-function services(config: ServiceConfig, redis: Redis, peers: Peers): RpcService[] {
-  const { sealingKeys } = config;
+async function services(
+  config: ServiceConfig,
+  nats: NatsConnection,
+  redis: Redis,
+  peers: Peers,
+  catalogue: Catalogue,
+): Promise<RpcService[]> {
+  const { sealingKeys, partitions, streamReplicas } = config;
   const sealer = sealingKeys && new Sealer(sealingKeys);
-  const handlers = new ProfileHandlers({
-    ...openReading(redis, config.partitions, config.clock),
-    zone: new ShopZone(config.shopTimeZone),
+  const zone = new ShopZone(config.shopTimeZone);
+  const inForce = new InForceReader(redis, partitions);
+  const views = new DefinitionsViews(catalogue, inForce, zone, partitions);
+  const profiles = new ProfileHandlers({
+    ...openReading(redis, partitions, config.clock),
+    zone,
+    definitions: (customerId) => views.of(customerId),
     open: sealer && ((sealed) => sealer.open(sealed).toString('utf8')),
     lookup: new GrpcCustomerLookup(peers.identity),
     peers: new GrpcPeerParts(peers),
     timeline: new GrpcTimeline(peers.analytics),
   });
-  return [rpcService(ProfileServiceService, handlers)];
+  const stores = await openStores(nats, streamReplicas, catalogue);
+  const definitions = new DefinitionHandlers(
+    stores,
+    catalogue,
+    (trait) => inForce.progress(trait),
+    () => [],
+  );
+  return [rpcService(ProfileServiceService, profiles), rpcService(ProfileDefinitionServiceService, definitions)];
 }
 
 @Module({
   providers: [
+    Catalogue,
     { provide: PEERS, useFactory: connectPeers, inject: [CONFIG] },
-    { provide: RPC_SERVICES, useFactory: services, inject: [CONFIG, REDIS, PEERS] },
+    { provide: RPC_SERVICES, useFactory: services, inject: [CONFIG, NATS, REDIS, PEERS, Catalogue] },
   ],
   exports: [RPC_SERVICES],
 })
 class ProfileModule implements OnModuleInit, OnModuleDestroy {
   #stage: RunningStage | undefined;
+  #backfills: Backfills | undefined;
+  #stopFollowing: (() => void) | undefined;
 
   constructor(
     @Inject(CONFIG) private readonly config: ServiceConfig,
@@ -74,11 +83,17 @@ class ProfileModule implements OnModuleInit, OnModuleDestroy {
     @Inject(REGISTRY) private readonly registry: Registry,
     @Inject(READINESS) private readonly readiness: Readiness,
     @Inject(PEERS) private readonly peers: Peers,
+    @Inject(Catalogue) private readonly catalogue: Catalogue,
   ) {}
 
   async onModuleInit(): Promise<void> {
-    const { nats, redis, logger, registry } = this;
-    const { partitions, clock, replicaId, shopTimeZone } = this.config;
+    const { nats, redis, logger, registry, catalogue } = this;
+    const { partitions, clock, replicaId, shopTimeZone, streamReplicas } = this.config;
+    const kinds = [KINDS.computedTrait, KINDS.tag, KINDS.completeness];
+    const watch = () => watchDefinitions(nats, kinds, { replicas: streamReplicas, logger });
+    const followed = watch();
+    this.#stopFollowing = () => followed.stop();
+    await catalogue.follow(followed);
     const stage = await startStage(profileStage(shopTimeZone), {
       nats,
       redis,
@@ -87,12 +102,28 @@ class ProfileModule implements OnModuleInit, OnModuleDestroy {
       replicaId,
       logger,
       registry,
+      definitions: watch(),
     });
     this.#stage = stage;
     this.readiness.add('stage', () => stage.ready());
+    const backfills = new Backfills({
+      js: jetstream(nats),
+      jsm: await jetstreamManager(nats),
+      scan: scanHistory(this.peers.history),
+      zone: new ShopZone(shopTimeZone),
+      partitions: () => stage.partitions(),
+      traits: () => catalogue.computedTraits,
+      knowledge: new InForceReader(redis, partitions),
+      logger,
+    });
+    this.#backfills = backfills;
+    catalogue.onChange = () => backfills.wake();
+    backfills.start();
   }
 
   async onModuleDestroy(): Promise<void> {
+    this.#stopFollowing?.();
+    await this.#backfills?.stop();
     for (const peer of Object.values(this.peers)) peer?.close();
     await this.#stage?.stop();
   }

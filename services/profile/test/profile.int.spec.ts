@@ -20,10 +20,11 @@ import { Sealer } from '#lib/seal/sealer.ts';
 import { type RunningStage, startStage } from '#lib/stream/stage.ts';
 import { partitionOf, STREAMS, subjects } from '#lib/topology/topology.ts';
 import { withServers } from '#tools/testkit/with-servers.ts';
+import { NO_DEFINITIONS } from '../src/core/computed-view.ts';
 import { GrpcCustomerLookup } from '../src/peers/lookup.ts';
 import { GrpcPeerParts } from '../src/peers/parts.ts';
-import { profileStage } from '../src/processor.ts';
 import { ProfileHandlers } from '../src/rpc/profile-handlers.ts';
+import { profileStage } from '../src/stage.ts';
 import { openReading } from '../src/store/states.ts';
 
 const PARTITIONS = 3;
@@ -84,6 +85,7 @@ beforeAll(async () => {
   stage = await run();
   const handlers = new ProfileHandlers({
     ...openReading(redis, PARTITIONS, 'live'),
+    definitions: () => NO_DEFINITIONS,
     zone: new ShopZone(ZONE),
     open: (sealed) => sealer.open(sealed).toString(),
     lookup: new GrpcCustomerLookup(createClient(IdentityServiceClient, await serveIdentity())),

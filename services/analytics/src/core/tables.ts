@@ -185,6 +185,35 @@ export const ROWS: ReadonlyMap<RecordKind, RowSpec> = new Map<RecordKind, RowSpe
         int('last_order', TIME, 8),
         text('top_category', 9),
         int('identified', 'UInt8', 10),
+        int('completeness', 'UInt8', 11),
+      ],
+    },
+  ],
+  [
+    RecordKind.RECORD_KIND_COMPUTED_TRAIT,
+    {
+      table: 'computed_trait_changes',
+      columns: [
+        ...DERIVED,
+        text('trait_id', 1),
+        int('revision', 'UInt64', 2),
+        text('from_json', 3),
+        text('to_json', 4),
+      ],
+    },
+  ],
+  [
+    RecordKind.RECORD_KIND_TAG,
+    {
+      table: 'tag_changes',
+      columns: [
+        ...DERIVED,
+        text('tag_id', 1),
+        int('revision', 'UInt64', 2),
+        text('family', 3),
+        int('carried', 'UInt8', 4),
+        text('from_json', 5),
+        text('to_json', 6),
       ],
     },
   ],

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type {
   AnalyticsServiceService,
   GetSinkOffsetRequest,
@@ -8,11 +9,16 @@ import type {
   ListCustomerEventsResponse,
   ListExperimentResultsRequest,
   ListExperimentResultsResponse,
+  ScanEventsRequest,
+  ScanEventsResponse,
 } from '#gen/recur/analytics/v1/analytics_service.ts';
+import type { Call } from '#lib/rpc/call.ts';
 import { unavailable } from '#lib/rpc/errors.ts';
 import type { Handlers } from '#lib/rpc/service.ts';
+import { BoundedQueue } from '../core/bounded-queue.ts';
 import type { Engine } from '../engine/engine.ts';
 import { readExperimentResults } from '../store/experiments.ts';
+import { type HistoryPage, readHistory } from '../store/history.ts';
 import { readSummary } from '../store/summary.ts';
 import { readTimeline } from '../store/timeline.ts';
 import { check } from './check.ts';
@@ -21,11 +27,18 @@ import type { QueryQueue } from './query-queue.ts';
 
 /** What results can be asked by; a trait's name as ingest takes it. */
 const BY = /^(?:|segment|rfm|lifecycle|trait:.{1,256})$/su;
+/** Pages of scans at a time, and how many wait. */
+const SCANNING = 2;
+const WAITING = 64;
+const CHUNK_BYTES = 1024 * 1024;
+/** How often a scan looks whether the tables have come far enough. */
+const SINK_POLL_MS = 50;
 
 export class AnalyticsHandlers implements Handlers<typeof AnalyticsServiceService> {
   readonly #engine: Engine;
   readonly #sink: () => { readonly throughSeq: number } | undefined;
   readonly #queue: QueryQueue;
+  readonly #scans = new BoundedQueue(SCANNING, WAITING);
 
   constructor(engine: Engine, queue: QueryQueue, sink: () => { readonly throughSeq: number } | undefined) {
     this.#engine = engine;
@@ -74,6 +87,31 @@ export class AnalyticsHandlers implements Handlers<typeof AnalyticsServiceServic
       [rfm !== undefined && !good(rfm.frequency), 'rfm.frequency', 'must be 0 or more'],
     ]);
     return this.#queue.run(() => readSummary(this.#engine, asOfMs, rfm));
+  }
+
+  async *scanEvents(request: ScanEventsRequest, call: Call): AsyncGenerator<ScanEventsResponse> {
+    const { partition, beforeSeq, names, paths, lines } = request;
+    const named = (n: string): boolean => n !== '' && n.length <= 200;
+    check([
+      [names.length < 1 || names.length > 50, 'names', `${names.length} names; must be 1 to 50`],
+      [!names.every(named), 'names', 'each must be 1 to 200 characters'],
+      [paths.length > 50 || !paths.every(named), 'paths', 'at most 50 of 1 to 200 characters each'],
+      [request.afterCustomerId.length > 128, 'after_customer_id', 'at most 128 characters'],
+    ]);
+    while ((this.#sink()?.throughSeq ?? 0) < beforeSeq - 1)
+      await sleep(SINK_POLL_MS, undefined, { signal: call.signal });
+    for (let after: string | undefined = request.afterCustomerId; after !== undefined; ) {
+      const query = { partition, beforeSeq, names, after, lines, paths };
+      // One after the other: scans must not keep everybody else from asking.
+      const page = (await this.#scans.run(
+        () => readHistory(this.#engine, query),
+        () => true,
+      )) as HistoryPage;
+      for (let at = 0; at < page.rows.length; at += CHUNK_BYTES) {
+        yield { rows: Buffer.from(page.rows.subarray(at, at + CHUNK_BYTES)) };
+      }
+      after = page.last;
+    }
   }
 
   getSinkOffset(_: GetSinkOffsetRequest): GetSinkOffsetResponse {

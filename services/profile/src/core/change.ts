@@ -7,7 +7,7 @@ export function isTelling(changed: ChangedFacts): boolean {
 }
 
 /** The encoded PROFILE record of what is known after a change of these traits. */
-export function encodeChange(facts: Facts, changedTraits: readonly string[]): Uint8Array {
+export function encodeChange(facts: Facts, changedTraits: readonly string[], completeness: number): Uint8Array {
   const orders = orderFigures(facts);
   return ProfileChange.encode({
     changedTraits: [...changedTraits],
@@ -20,6 +20,7 @@ export function encodeChange(facts: Facts, changedTraits: readonly string[]): Ui
     lastOrderMs: orders.lastMs ?? 0,
     topCategory: topCategory(facts),
     identified: facts.identified,
+    completeness,
   }).finish();
 }
 

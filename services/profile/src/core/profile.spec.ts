@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest';
 import { Event, EventType } from '#gen/recur/log/v1/event.ts';
 import { applyEvent, type Facts, newFacts, ShopZone } from '#lib/facts/facts.ts';
+import { NO_DEFINITIONS } from './computed-view.ts';
 import { profileOf, type View } from './profile.ts';
 import { readMask } from './read-mask.ts';
+import { ProfileState } from './state.ts';
 
 const zone = new ShopZone('Asia/Shanghai');
 const DAY = 86_400_000;
@@ -66,13 +68,14 @@ const view = (partial: Partial<View> = {}): View => ({
   fields: readMask(undefined, true).own,
   now,
   zone,
+  definitions: NO_DEFINITIONS,
   open: () => undefined,
   ...partial,
 });
 
 test('windows end at the moment of the read', () => {
   const windows = (at: number) =>
-    profileOf('c', facts(), view({ now: at }))
+    profileOf('c', new ProfileState(facts()), view({ now: at }))
       .events.find((e) => e.name === 'Coupon Applied')
       ?.windows.map((w) => [w.days, w.count]);
   expect(windows(now)).toEqual([
@@ -97,7 +100,7 @@ test('windows end at the moment of the read', () => {
 });
 
 test('orders, kept and refunded', () => {
-  const { orders, topCategory, categories } = profileOf('c', facts(), view());
+  const { orders, topCategory, categories } = profileOf('c', new ProfileState(facts()), view());
   expect(orders).toEqual({
     placed: 2,
     refunded: 1,
@@ -117,18 +120,18 @@ test('orders, kept and refunded', () => {
 test('personal traits are masked unless they may be opened; removed ones are not there', () => {
   const timeMs = now - 40 * DAY;
   const city = { name: 'city', valueJson: '"Hangzhou"', personal: false, masked: false, timeMs };
-  expect(profileOf('c', facts(), view()).traits).toEqual([
+  expect(profileOf('c', new ProfileState(facts()), view()).traits).toEqual([
     city,
     { name: 'email', valueJson: '', personal: true, masked: true, timeMs },
   ]);
   const open = (sealed: Uint8Array) => Buffer.from(sealed).toString();
-  expect(profileOf('c', facts(), view({ open })).traits).toEqual([
+  expect(profileOf('c', new ProfileState(facts()), view({ open })).traits).toEqual([
     city,
     { name: 'email', valueJson: '"a@example.com"', personal: true, masked: false, timeMs },
   ]);
 });
 
 test('only what was asked for', () => {
-  const profile = profileOf('c', facts(), view({ fields: readMask(['orders'], true).own }));
+  const profile = profileOf('c', new ProfileState(facts()), view({ fields: readMask(['orders'], true).own }));
   expect(profile).toMatchObject({ customerId: 'c', traits: [], events: [], firstSeenMs: 0, orders: { placed: 2 } });
 });

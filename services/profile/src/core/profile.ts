@@ -16,7 +16,10 @@ import {
   type ShopZone,
   topCategory,
 } from '#lib/facts/facts.ts';
+import { completenessOf } from './completeness.ts';
+import { computedTraitsOf, type DefinitionsView, tagsOf } from './computed-view.ts';
 import type { OwnField } from './read-mask.ts';
+import type { ProfileState } from './state.ts';
 
 /** Windows every event is counted in, days. */
 const WINDOWS = [7, 30, 90, 365] as const;
@@ -26,14 +29,16 @@ export interface View {
   /** The moment windows end at, milliseconds since 1970. */
   readonly now: number;
   readonly zone: ShopZone;
+  readonly definitions: DefinitionsView;
   /** Opens a sealed value to JSON text; undefined when it cannot or may not. */
   readonly open: (sealed: Uint8Array) => string | undefined;
 }
 
 /** The profile as it is told: of the state, the fields asked for. */
-export function profileOf(customerId: string, facts: Facts, view: View): Profile {
+export function profileOf(customerId: string, state: ProfileState, view: View): Profile {
   const profile: Profile = { ...EMPTY, customerId };
-  const { fields } = view;
+  const { fields, definitions, now } = view;
+  const { facts } = state;
   if (fields.has('first_seen_ms')) profile.firstSeenMs = facts.firstSeenMs;
   if (fields.has('last_seen_ms')) profile.lastSeenMs = facts.lastSeenMs;
   if (fields.has('identified')) profile.identified = facts.identified;
@@ -44,6 +49,9 @@ export function profileOf(customerId: string, facts: Facts, view: View): Profile
   if (fields.has('orders')) profile.orders = ordersOf(facts);
   if (fields.has('categories')) profile.categories = categoriesOf(facts);
   if (fields.has('top_category')) profile.topCategory = topCategory(facts);
+  if (fields.has('computed_traits')) profile.computedTraits = computedTraitsOf(state, definitions, now);
+  if (fields.has('tags')) profile.tags = tagsOf(state, definitions);
+  if (fields.has('completeness')) profile.completeness = completenessOf(facts, definitions.completeness);
   return profile;
 }
 

@@ -5,7 +5,7 @@ import { ReadMaskError, readMask } from './read-mask.ts';
 test('no mask: what this service knows, nothing that others must be asked for', () => {
   for (const paths of [undefined, []]) {
     const mask = readMask(paths, true);
-    expect(mask.own.size).toBe(10);
+    expect(mask.own.size).toBe(13);
     expect(mask.peers.size).toBe(0);
   }
 });

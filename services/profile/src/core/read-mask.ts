@@ -10,10 +10,13 @@ const OWN = [
   'orders',
   'categories',
   'top_category',
+  'computed_traits',
+  'tags',
+  'completeness',
 ] as const;
 
 /** Fields of Profile that other services give. */
-const PEERS = ['segments', 'rfm', 'lifecycle', 'journeys', 'messages'] as const;
+const PEERS = ['segments', 'rfm', 'lifecycle', 'journeys', 'messages', 'timeline'] as const;
 
 export type OwnField = (typeof OWN)[number];
 export type PeerField = (typeof PEERS)[number];

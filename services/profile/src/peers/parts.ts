@@ -1,4 +1,5 @@
 import { status } from '@grpc/grpc-js';
+import type { AnalyticsServiceService } from '#gen/recur/analytics/v1/analytics_service.ts';
 import type { JourneyServiceService } from '#gen/recur/journey/v1/service.ts';
 import type { MessagingServiceService } from '#gen/recur/messaging/v1/messaging_service.ts';
 import type { MissingPart, Profile } from '#gen/recur/profile/v1/profile.ts';
@@ -12,10 +13,12 @@ import type { PeerParts } from '../rpc/profile-handlers.ts';
 /** What others do not say within this time is missing. */
 const DEADLINE_MS = 300;
 const MESSAGES = 20;
+const EVENTS = 20;
 
 export interface PeerClients {
   readonly segmentation?: Pick<RpcClient<typeof SegmentationServiceService>, 'listCustomerSegments'> | undefined;
   readonly journey?: Pick<RpcClient<typeof JourneyServiceService>, 'listEnrolments'> | undefined;
+  readonly analytics?: Pick<RpcClient<typeof AnalyticsServiceService>, 'listCustomerEvents'> | undefined;
   readonly messaging?: Pick<RpcClient<typeof MessagingServiceService>, 'listMessages'> | undefined;
 }
 
@@ -36,7 +39,7 @@ export class GrpcPeerParts implements PeerParts {
     call: Call,
   ): Promise<Part & { missing: MissingPart[] }> {
     const settings = { parent: call, deadlineMs: DEADLINE_MS };
-    const { segmentation, journey, messaging } = this.#clients;
+    const { segmentation, journey, messaging, analytics } = this.#clients;
     const ofSegmentation = SEGMENTATION_FIELDS.filter((field) => fields.has(field));
     const missing: MissingPart[] = [];
     const ask = async (
@@ -83,6 +86,19 @@ export class GrpcPeerParts implements PeerParts {
           'messaging',
           ['messages'],
           answer?.then(({ messages }) => ({ messages })),
+        ),
+      );
+    }
+    if (fields.has('timeline')) {
+      const answer = analytics?.listCustomerEvents(
+        { customerId, pageSize: EVENTS, pageToken: '', names: [] },
+        settings,
+      );
+      asked.push(
+        ask(
+          'analytics',
+          ['timeline'],
+          answer?.then(({ events }) => ({ timeline: events })),
         ),
       );
     }

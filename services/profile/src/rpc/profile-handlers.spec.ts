@@ -5,6 +5,8 @@ import type { GetProfileRequest } from '#gen/recur/profile/v1/profile_service.ts
 import { applyEvent, type Facts, newFacts, ShopZone } from '#lib/facts/facts.ts';
 import { Call } from '#lib/rpc/call.ts';
 import { RpcError } from '#lib/rpc/errors.ts';
+import { NO_DEFINITIONS } from '../core/computed-view.ts';
+import { ProfileState } from '../core/state.ts';
 import { GrpcPeerParts, type PeerClients } from '../peers/parts.ts';
 import { ProfileHandlers, type ProfileParts } from './profile-handlers.ts';
 
@@ -32,7 +34,7 @@ function call(...scopes: string[]): Call {
 }
 
 function handlers(parts: Partial<ProfileParts> = {}, clients: PeerClients = {}): ProfileHandlers {
-  const states = new Map([['c2', known()]]);
+  const states = new Map([['c2', new ProfileState(known())]]);
   const survivors = new Map([['c1', 'c2']]);
   return new ProfileHandlers({
     states: {
@@ -44,6 +46,7 @@ function handlers(parts: Partial<ProfileParts> = {}, clients: PeerClients = {}):
         }),
     },
     clock: () => NOW,
+    definitions: () => NO_DEFINITIONS,
     zone,
     open: (sealed) => Buffer.from(sealed).toString(),
     lookup: { find: async ({ value }) => (value === 'a@example.com' ? 'c1' : undefined) },

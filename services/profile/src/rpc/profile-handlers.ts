@@ -8,13 +8,15 @@ import type {
   ListEventsResponse,
   ProfileServiceService,
 } from '#gen/recur/profile/v1/profile_service.ts';
-import type { Facts, ShopZone } from '#lib/facts/facts.ts';
+import type { ShopZone } from '#lib/facts/facts.ts';
 import type { Call } from '#lib/rpc/call.ts';
 import { invalidArgument, notFound, RpcError, unavailable } from '#lib/rpc/errors.ts';
 import type { Handlers } from '#lib/rpc/service.ts';
 import { mayCall } from '#lib/rpc/tokens.ts';
+import type { DefinitionsView } from '../core/computed-view.ts';
 import { profileOf, type View } from '../core/profile.ts';
 import type { PeerField, ReadMask } from '../core/read-mask.ts';
+import type { ProfileState } from '../core/state.ts';
 import { beforeOf, customerIdOf, customerIdsOf, identifierOf, maskOf, namesOf, pageSizeOf } from './validate.ts';
 
 /** Scope of tokens that may see personal traits in the clear. */
@@ -22,7 +24,7 @@ const PERSONAL_SCOPE = 'profile.pii';
 
 /** Committed states; ids of merged customers give the one they became. */
 export interface ProfileStates {
-  getMany(customerIds: readonly string[]): Promise<({ customerId: string; state: Facts } | undefined)[]>;
+  getMany(customerIds: readonly string[]): Promise<({ customerId: string; state: ProfileState } | undefined)[]>;
 }
 
 /** What "now" is for a customer: the moment windows end at. */
@@ -50,6 +52,8 @@ export interface Timeline {
 export interface ProfileParts {
   readonly states: ProfileStates;
   readonly clock: ReadClock;
+  /** What is defined, as it is in force for a customer. */
+  readonly definitions: (customerId: string) => DefinitionsView | Promise<DefinitionsView>;
   readonly zone: ShopZone;
   /** Opens a sealed value; throws when it cannot. Absent: there are no keys. */
   readonly open: ((sealed: Uint8Array) => string) | undefined;
@@ -122,10 +126,12 @@ export class ProfileHandlers implements Handlers<typeof ProfileServiceService> {
     }
   }
 
-  async #profile(customerId: string, facts: Facts, mask: ReadMask, call: Call): Promise<Profile> {
+  async #profile(customerId: string, state: ProfileState, mask: ReadMask, call: Call): Promise<Profile> {
     const { zone, clock } = this.#parts;
-    const view: View = { fields: mask.own, now: await clock(customerId), zone, open: this.#opener(call) };
-    return profileOf(customerId, facts, view);
+    const now = await clock(customerId);
+    const definitions = await this.#parts.definitions(customerId);
+    const view: View = { fields: mask.own, now, zone, definitions, open: this.#opener(call) };
+    return profileOf(customerId, state, view);
   }
 
   #opener(call: Call): View['open'] {

@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
-import { decodeFacts, encodeFacts, type Facts } from '#lib/facts/facts.ts';
 import { StateReader } from '#lib/stream/state-reader.ts';
+import { type ProfileState, stateCodec } from '../core/state.ts';
 import type { ProfileStates, ReadClock } from '../rpc/profile-handlers.ts';
 
 export interface Reading {
@@ -10,7 +10,7 @@ export interface Reading {
 
 /** Committed profiles in Redis, readable from every replica, and what "now" is for them. */
 export function openReading(redis: Redis, partitions: number, clock: 'live' | 'event'): Reading {
-  const reader = new StateReader<Facts>('profile', { encode: encodeFacts, decode: decodeFacts }, redis, partitions);
+  const reader = new StateReader<ProfileState>('profile', stateCodec, redis, partitions);
   return {
     states: reader,
     // On the event clock history runs at its own speed: windows end where the customer's partition stands.

@@ -1,0 +1,63 @@
+import { ComputedTrait } from '#gen/recur/profile/v1/computed_trait.ts';
+import { CompletenessSettings } from '#gen/recur/profile/v1/settings.ts';
+import { Tag } from '#gen/recur/profile/v1/tag.ts';
+import type { DefinitionSource } from '#lib/definitions/watch.ts';
+import type { ActiveDefinition } from '#lib/stream/processor.ts';
+import { DEFAULT_COMPLETENESS } from '../core/completeness.ts';
+import { KINDS } from '../core/plan.ts';
+import { computedTraitsIn } from '../core/tags/check.ts';
+
+/** The definitions there are now, in memory: followed from the store, and told at once of this replica's own writes. */
+export class Catalogue {
+  readonly #computedTraits = new Map<string, ComputedTrait>();
+  readonly #tags = new Map<string, Tag>();
+  /** Last revision seen of each, deleted ones included, so that an older one never comes back. */
+  readonly #revisions = new Map<string, number>();
+  #completeness: CompletenessSettings = DEFAULT_COMPLETENESS;
+  /** Called after every change. */
+  onChange: () => void = () => {};
+  /** Grows with every change. */
+  version = 0;
+
+  follow(source: DefinitionSource): Promise<void> {
+    return source.start((definition) => this.apply(definition));
+  }
+
+  apply({ kind, id, revision, deleted, body }: ActiveDefinition): void {
+    const key = `${kind}/${id}`;
+    if (revision < (this.#revisions.get(key) ?? 0)) return;
+    this.#revisions.set(key, revision);
+    if (kind === KINDS.computedTrait) {
+      if (deleted) this.#computedTraits.delete(id);
+      else this.#computedTraits.set(id, { ...ComputedTrait.decode(body), id, revision });
+    } else if (kind === KINDS.tag) {
+      if (deleted) this.#tags.delete(id);
+      else this.#tags.set(id, { ...Tag.decode(body), id, revision });
+    } else if (kind === KINDS.completeness) {
+      this.#completeness = deleted ? DEFAULT_COMPLETENESS : { ...CompletenessSettings.decode(body), revision };
+    }
+    this.version++;
+    this.onChange();
+  }
+
+  get completeness(): CompletenessSettings {
+    return this.#completeness;
+  }
+
+  get computedTraits(): readonly ComputedTrait[] {
+    return [...this.#computedTraits.values()];
+  }
+
+  get computedTraitIds(): ReadonlySet<string> {
+    return new Set(this.#computedTraits.keys());
+  }
+
+  tag(id: string): Tag | undefined {
+    return this.#tags.get(id);
+  }
+
+  /** Tags that read this computed trait, by id. */
+  tagsReading(traitId: string): string[] {
+    return [...this.#tags.values()].flatMap((tag) => (computedTraitsIn(tag).has(traitId) ? [tag.id] : [])).sort();
+  }
+}
