@@ -4,6 +4,7 @@ import { IdentityServiceClient } from '#gen/recur/identity/v1/identity_service.t
 import { IngestServiceClient } from '#gen/recur/ingest/v1/ingest_service.ts';
 import { JourneyServiceClient } from '#gen/recur/journey/v1/service.ts';
 import { MessagingServiceClient } from '#gen/recur/messaging/v1/messaging_service.ts';
+import { ProfileDefinitionServiceClient } from '#gen/recur/profile/v1/profile_definition_service.ts';
 import { ProfileServiceClient } from '#gen/recur/profile/v1/profile_service.ts';
 import { SegmentationServiceClient } from '#gen/recur/segmentation/v1/segmentation_service.ts';
 import { createClient } from '#lib/rpc/client.ts';
@@ -16,6 +17,7 @@ export function connectApi({ grpc, apiToken }: Pick<Endpoints, 'grpc' | 'apiToke
     ingest: createClient(IngestServiceClient, grpc.ingest, settings),
     identity: createClient(IdentityServiceClient, grpc.identity, settings),
     profile: createClient(ProfileServiceClient, grpc.profile, settings),
+    profileDefinitions: createClient(ProfileDefinitionServiceClient, grpc.profile, settings),
     segmentation: createClient(SegmentationServiceClient, grpc.segmentation, settings),
     journey: createClient(JourneyServiceClient, grpc.journey, settings),
     messaging: createClient(MessagingServiceClient, grpc.messaging, settings),

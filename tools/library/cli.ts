@@ -5,9 +5,10 @@ import { LIBRARY, loadLibrary } from './load.ts';
 
 const HELP = `npm run library -- [folder] [options]
 
-Creates the segments (segments/*.yaml), templates (templates/*.yaml) and journeys (*.yaml) of a folder in the local cluster, and
-starts the journeys. What is there already stays as it is. Without a folder: those that come with Recur
-(services/journey/library: welcome, day14, winback90).
+Creates the computed traits (computed_traits/*.yaml), tags (tags/*.yaml), segments (segments/*.yaml), templates
+(templates/*.yaml) and journeys (*.yaml) of a folder in the local cluster, and starts the journeys. What is there already stays
+as it is. Without a folder: the journeys that come with Recur (services/journey/library: welcome, day14, winback90). The tags
+that come with it: npm run library -- services/profile/library
 
   --data DIR   data folder of the local cluster (default: .data/local, or RECUR_DATA)
   --help`;
@@ -23,10 +24,16 @@ async function main(): Promise<void> {
   if (!cluster) throw new Error(`No cluster runs in ${dir}. Start one with "npm run up".`);
   const api = connectApi(cluster.endpoints);
   try {
-    const { segments, templates, journeys } = await loadLibrary(api, positionals[0] ?? LIBRARY);
-    console.log(
-      `segments   ${segments.join(', ')}\ntemplates  ${templates.join(', ')}\njourneys   ${journeys.join(', ')} (started)`,
-    );
+    const loaded = await loadLibrary(api, positionals[0] ?? LIBRARY);
+    for (const [name, ids] of [
+      ['computed traits', loaded.computedTraits],
+      ['tags', loaded.tags],
+      ['segments', loaded.segments],
+      ['templates', loaded.templates],
+      ['journeys', loaded.journeys],
+    ] as const) {
+      if (ids.length > 0) console.log(`${name.padEnd(16)}${ids.join(', ')}${name === 'journeys' ? ' (started)' : ''}`);
+    }
   } finally {
     closeApi(api);
   }

@@ -1,8 +1,10 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { parse } from 'yaml';
 import { Template } from '#gen/recur/messaging/v1/template.ts';
+import { ComputedTrait } from '#gen/recur/profile/v1/computed_trait.ts';
+import { Tag } from '#gen/recur/profile/v1/tag.ts';
 import { Segment } from '#gen/recur/segmentation/v1/segment.ts';
 import { RpcError } from '#lib/rpc/errors.ts';
 import type { Api } from './api.ts';
@@ -11,16 +13,29 @@ import type { Api } from './api.ts';
 export const LIBRARY = join(import.meta.dirname, '../../services/journey/library');
 
 export interface Loaded {
+  readonly computedTraits: string[];
+  readonly tags: string[];
   readonly segments: string[];
   readonly templates: string[];
   readonly journeys: string[];
 }
 
 /**
- * Creates what a folder of files describes (segments/, templates/, and journeys beside them) and starts the journeys. What is
- * there already stays as it is.
+ * Creates what a folder of files describes (computed_traits/, tags/, segments/, templates/, and journeys beside them) and
+ * starts the journeys. What is there already stays as it is.
  */
 export async function loadLibrary(api: Api, folder = LIBRARY): Promise<Loaded> {
+  const computedTraits = yamlFiles(join(folder, 'computed_traits')).map((text) =>
+    ComputedTrait.fromJSON(camelKeys(parse(text))),
+  );
+  for (const computedTrait of computedTraits) {
+    const requestId = `library-${computedTrait.id}`;
+    await unlessThere(() => api.profileDefinitions.createComputedTrait({ computedTrait, requestId }));
+  }
+  const tags = yamlFiles(join(folder, 'tags')).map((text) => Tag.fromJSON(camelKeys(parse(text))));
+  for (const tag of tags) {
+    await unlessThere(() => api.profileDefinitions.createTag({ tag, requestId: `library-${tag.id}` }));
+  }
   const segments = yamlFiles(join(folder, 'segments')).map((text) => Segment.fromJSON(camelKeys(parse(text))));
   for (const segment of segments) {
     await unlessThere(() => api.segmentation.createSegment({ segment, requestId: `library-${segment.id}` }));
@@ -40,10 +55,18 @@ export async function loadLibrary(api: Api, folder = LIBRARY): Promise<Loaded> {
     await unlessThere(() => api.journey.startJourney({ id: journey.id, requestId: `${requestId}-start` }));
     journeys.push(journey.id);
   }
-  return { segments: segments.map((s) => s.id), templates: templates.map((t) => t.id), journeys };
+  const ids = (all: readonly { id: string }[]) => all.map(({ id }) => id);
+  return {
+    computedTraits: ids(computedTraits),
+    tags: ids(tags),
+    segments: ids(segments),
+    templates: ids(templates),
+    journeys,
+  };
 }
 
 function yamlFiles(folder: string): string[] {
+  if (!existsSync(folder)) return [];
   const names = readdirSync(folder).filter((name) => name.endsWith('.yaml'));
   return names.sort().map((name) => readFileSync(join(folder, name), 'utf8'));
 }
