@@ -1,9 +1,12 @@
+import { backfill } from './backfill.ts';
 import { e2e } from './e2e.ts';
 import { ingest } from './ingest.ts';
 import { latency } from './latency.ts';
 import { matching } from './matching.ts';
+import { memory } from './memory.ts';
 import { messageIds } from './message-ids.ts';
 import { type BenchOptions, readCommand } from './options.ts';
+import { profileReads } from './profile-reads.ts';
 import { type BenchResult, resultLine } from './result.ts';
 import { segments } from './segments.ts';
 import { sink } from './sink.ts';
@@ -16,6 +19,9 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
   'message-ids': messageIds,
   matching,
   segments,
+  backfill,
+  memory,
+  'profile-reads': profileReads,
 };
 
 const HELP = `npm run bench -- <name> [options]
@@ -30,9 +36,12 @@ line is the result as JSON. What each bench does, and what its bare loop does, i
   segments   CPU of segmentation per event with 10, 100, 1,000 and 10,000 segments
   message-ids  bytes of Redis an id takes that is remembered for a day or two
   matching   customers/s compared with all others for typing errors, and how many are found
+  backfill   seconds until a new computed trait is filled from stored events and live, while events flow
+  memory     bytes of Redis a profile takes with 20 traits and 10 windows
+  profile-reads  p99 of GetProfile at 2,000 calls/s while events flow
 
-  --events N        how many events (e2e, sink), ids (message-ids),
-                    customers (matching)
+  --events N        how many events (e2e, sink, backfill), ids (message-ids),
+                    customers (matching), profiles (memory: 1 amount instead of 3)
   --people N        customers of the sample shop (e2e)          (default 12000: 300,000 events are about their six months)
   --rounds N        ours and bare take turns so often           (ingest, e2e, matching)
   --seconds N       length of a turn (ingest), of the load (latency)

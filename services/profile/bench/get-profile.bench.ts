@@ -72,6 +72,7 @@ const handlers = new ProfileHandlers({
   lookup: { find: async () => undefined },
   peers: new GrpcPeerParts({}),
   timeline: { list: async () => ({ events: [], nextPageToken: '' }) },
+  changes: { stream: async function* () {} },
 });
 const server = new RpcServer({
   services: [rpcService(ProfileServiceService, handlers)],

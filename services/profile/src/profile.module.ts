@@ -20,6 +20,7 @@ import { connectPeers, type Peers, scanHistory } from './peers/connect.ts';
 import { GrpcCustomerLookup } from './peers/lookup.ts';
 import { GrpcPeerParts } from './peers/parts.ts';
 import { GrpcTimeline } from './peers/timeline.ts';
+import { ChangeStreams } from './rpc/change-stream.ts';
 import { DefinitionHandlers } from './rpc/definition-handlers.ts';
 import { ProfileHandlers } from './rpc/profile-handlers.ts';
 import { profileStage } from './stage.ts';
@@ -37,6 +38,7 @@ async function services(
   redis: Redis,
   peers: Peers,
   catalogue: Catalogue,
+  logger: Logger,
 ): Promise<RpcService[]> {
   const { sealingKeys, partitions, streamReplicas } = config;
   const sealer = sealingKeys && new Sealer(sealingKeys);
@@ -51,6 +53,7 @@ async function services(
     lookup: new GrpcCustomerLookup(peers.identity),
     peers: new GrpcPeerParts(peers),
     timeline: new GrpcTimeline(peers.analytics),
+    changes: new ChangeStreams(nats, (error) => logger.warn({ err: error }, 'stream of changes')),
   });
   const stores = await openStores(nats, streamReplicas, catalogue);
   const definitions = new DefinitionHandlers(
@@ -66,7 +69,7 @@ async function services(
   providers: [
     Catalogue,
     { provide: PEERS, useFactory: connectPeers, inject: [CONFIG] },
-    { provide: RPC_SERVICES, useFactory: services, inject: [CONFIG, NATS, REDIS, PEERS, Catalogue] },
+    { provide: RPC_SERVICES, useFactory: services, inject: [CONFIG, NATS, REDIS, PEERS, Catalogue, LOGGER] },
   ],
   exports: [RPC_SERVICES],
 })

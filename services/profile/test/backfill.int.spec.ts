@@ -38,7 +38,7 @@ beforeAll(async () => {
   const token = { token: testSecrets().apiToken };
   definitions = createClient(ProfileDefinitionServiceClient, one.grpcAddr, token);
   profiles = createClient(ProfileServiceClient, one.grpcAddr, token);
-}, 90_000);
+}, 180_000);
 
 afterAll(async () => {
   definitions?.close();
@@ -191,7 +191,7 @@ test('a new computed trait is filled from history while events flow and its serv
   const flow = (async () => {
     for (; flowing; n++) {
       await round(n);
-      await new Promise((r) => setTimeout(r, 100));
+      await new Promise((r) => setTimeout(r, 200));
     }
   })();
   for (const trait of TRAITS) {
@@ -201,7 +201,7 @@ test('a new computed trait is filled from history while events flow and its serv
   }
   await new Promise((r) => setTimeout(r, 150));
   await two.kill9();
-  await until('filled', complete, 40_000);
+  await until('filled', complete, 120_000);
   flowing = false;
   await flow;
   // An odd number of rounds: no tie between tea and socks.
@@ -228,4 +228,4 @@ test('a new computed trait is filled from history while events flow and its serv
   await one.restart();
   await until('folded again', complete);
   await equalToRecount(n);
-}, 180_000);
+}, 300_000);

@@ -23,6 +23,7 @@ import { withServers } from '#tools/testkit/with-servers.ts';
 import { NO_DEFINITIONS } from '../src/core/computed-view.ts';
 import { GrpcCustomerLookup } from '../src/peers/lookup.ts';
 import { GrpcPeerParts } from '../src/peers/parts.ts';
+import { ChangeStreams } from '../src/rpc/change-stream.ts';
 import { ProfileHandlers } from '../src/rpc/profile-handlers.ts';
 import { profileStage } from '../src/stage.ts';
 import { openReading } from '../src/store/states.ts';
@@ -91,6 +92,7 @@ beforeAll(async () => {
     lookup: new GrpcCustomerLookup(createClient(IdentityServiceClient, await serveIdentity())),
     peers: new GrpcPeerParts({}),
     timeline: { list: async () => ({ events: [], nextPageToken: '' }) },
+    changes: new ChangeStreams(nats, () => {}),
   });
   const services = [rpcService(ProfileServiceService, handlers)];
   server = new RpcServer({
@@ -293,4 +295,34 @@ test('a restart in the middle counts everything once', async () => {
     }
   });
   expect((await told('many-7')).map((c) => c.orders)).toEqual([1, 2, 3, 4, 5]);
+});
+
+test('changes are streamed as they happen, filtered, and from a position on without loss or repetition', async () => {
+  const caller = client();
+  const ids = Array.from({ length: 12 }, (_, i) => `streamed-${i}`);
+  const read = async (after: number, wanted: number, fields: string[] = []) => {
+    const found: string[] = [];
+    const changes = caller.streamProfileChanges({ after, fields }, { deadlineMs: 20_000 });
+    for await (const response of changes) {
+      for (const { customerId, change } of response.changes) {
+        if (!customerId.startsWith('streamed')) continue;
+        found.push(`${customerId} ${change?.$case === 'profile' ? change.value.orders : change?.$case}`);
+      }
+      if (found.length >= wanted) return { found, position: response.position };
+    }
+    throw new Error('the stream ended');
+  };
+  try {
+    for (const id of ids) await write([identify(id), order(id, `${id}-1`, 10)]);
+    const first = await read(1, 2 * ids.length);
+    expect(first.found.toSorted()).toEqual(ids.flatMap((id) => [`${id} 0`, `${id} 1`]).toSorted());
+    for (const id of ids) await write([order(id, `${id}-2`, 10)]);
+    const second = await read(first.position, ids.length);
+    expect(second.found.toSorted()).toEqual(ids.map((id) => `${id} 2`).toSorted());
+    const cities = await read(1, ids.length, ['traits.city', 'tags']);
+    expect(cities.found.toSorted()).toEqual(ids.map((id) => `${id} 0`).toSorted());
+    await expect(read(1, 1, ['colour'])).rejects.toMatchObject({ code: status.INVALID_ARGUMENT });
+  } finally {
+    caller.close();
+  }
 });

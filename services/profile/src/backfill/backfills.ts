@@ -21,10 +21,10 @@ export interface BackfillOptions extends JobDeps {
 const LOOK_MS = 1_000;
 /** Right after a change somebody waits for it. */
 const SOON_MS = 50;
-/** Partitions filled at a time. */
-const AT_ONCE = 2;
+/** Partitions filled at a time, of whatever trait: most of the time is waiting for analytics. */
+const AT_ONCE = 4;
 
-/** Sees to it that computed traits are filled from history in the partitions of this replica, one trait after the other. */
+/** Sees to it that computed traits are filled from history in the partitions of this replica. */
 export class Backfills {
   readonly #options: BackfillOptions;
   readonly #done = new Set<string>();
@@ -63,42 +63,41 @@ export class Backfills {
 
   async #look(): Promise<void> {
     const { traits, logger } = this.#options;
-    for (const trait of traits()) {
-      if (this.#stopped) return;
-      try {
-        await this.#fill(trait);
-      } catch (error) {
-        if (!this.#stopped) logger.warn({ err: error, trait: trait.id }, 'back-fill waits, will go on');
-      }
-    }
-  }
-
-  async #fill(trait: ComputedTrait): Promise<void> {
-    const { partitions, knowledge, logger } = this.#options;
-    const basis = trait.basis || trait.revision;
-    const key = (partition: number) => `${trait.id}/${basis}/${partition}`;
-    const open: number[] = [];
-    for (const partition of partitions()) {
-      if (this.#done.has(key(partition))) continue;
-      if (await knowledge.complete(trait, partition)) this.#done.add(key(partition));
-      else open.push(partition);
-    }
-    if (open.length === 0 || !(await knowledge.knownEverywhere(trait))) {
-      if (open.length > 0) this.#scheduleAgain();
-      return;
-    }
-    const started = performance.now();
+    const warn = (trait: ComputedTrait) => (error: unknown) => {
+      if (!this.#stopped) logger.warn({ err: error, trait: trait.id }, 'back-fill waits, will go on');
+    };
+    const open: Work[] = [];
+    for (const trait of traits()) open.push(...(await this.#open(trait).catch((error) => warn(trait)(error) ?? [])));
     const next = open.values();
     const worker = async () => {
-      for (const partition of next) {
-        if (this.#stopped) return;
-        await this.#fillOne(partition, trait);
-        this.#done.add(key(partition));
+      for (const { trait, partition } of next) {
+        if (!this.#stopped) await this.#fill(trait, partition).catch(warn(trait));
       }
     };
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
+  }
+
+  /** Partitions of this replica in which the trait can, and must, be filled. */
+  async #open(trait: ComputedTrait): Promise<Work[]> {
+    const { partitions, knowledge } = this.#options;
+    const open: Work[] = [];
+    for (const partition of partitions()) {
+      const key = keyOf(trait, partition);
+      if (this.#done.has(key)) continue;
+      if (await knowledge.complete(trait, partition)) this.#done.add(key);
+      else open.push({ trait, partition });
+    }
+    if (open.length === 0 || (await knowledge.knownEverywhere(trait))) return open;
+    setTimeout(() => this.wake(), SOON_MS).unref();
+    return [];
+  }
+
+  async #fill(trait: ComputedTrait, partition: number): Promise<void> {
+    const started = performance.now();
+    await this.#fillOne(partition, trait);
+    this.#done.add(keyOf(trait, partition));
     const ms = Math.round(performance.now() - started);
-    logger.info({ trait: trait.id, basis, partitions: open, ms }, 'computed trait filled from history');
+    this.#options.logger.info({ trait: trait.id, partition, ms }, 'computed trait filled from history');
   }
 
   async #fillOne(partition: number, trait: ComputedTrait): Promise<void> {
@@ -109,8 +108,12 @@ export class Backfills {
       if (!(error instanceof OvertakenError)) throw error;
     }
   }
-
-  #scheduleAgain(): void {
-    setTimeout(() => this.wake(), SOON_MS).unref();
-  }
 }
+
+interface Work {
+  readonly trait: ComputedTrait;
+  readonly partition: number;
+}
+
+const keyOf = (trait: ComputedTrait, partition: number): string =>
+  `${trait.id}/${trait.basis || trait.revision}/${partition}`;

@@ -52,6 +52,7 @@ function handlers(parts: Partial<ProfileParts> = {}, clients: PeerClients = {}):
     lookup: { find: async ({ value }) => (value === 'a@example.com' ? 'c1' : undefined) },
     peers: new GrpcPeerParts(clients),
     timeline: { list: async () => ({ events: [], nextPageToken: '' }) },
+    changes: { stream: async function* () {} },
     ...parts,
   });
 }

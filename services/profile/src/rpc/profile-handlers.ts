@@ -7,6 +7,8 @@ import type {
   ListEventsRequest,
   ListEventsResponse,
   ProfileServiceService,
+  StreamProfileChangesRequest,
+  StreamProfileChangesResponse,
 } from '#gen/recur/profile/v1/profile_service.ts';
 import type { ShopZone } from '#lib/facts/facts.ts';
 import type { Call } from '#lib/rpc/call.ts';
@@ -60,6 +62,12 @@ export interface ProfileParts {
   readonly lookup: CustomerLookup;
   readonly peers: PeerParts;
   readonly timeline: Timeline;
+  readonly changes: Changes;
+}
+
+/** Changes of profiles as they happen. */
+export interface Changes {
+  stream(request: StreamProfileChangesRequest, call: Call): AsyncIterable<StreamProfileChangesResponse>;
 }
 
 /** recur.profile.v1.ProfileService */
@@ -103,6 +111,10 @@ export class ProfileHandlers implements Handlers<typeof ProfileServiceService> {
     const pageSize = pageSizeOf(request.pageSize);
     const beforeMs = beforeOf(request.beforeMs);
     return this.#parts.timeline.list({ customerId, pageSize, pageToken: request.pageToken, names, beforeMs }, call);
+  }
+
+  streamProfileChanges(request: StreamProfileChangesRequest, call: Call): AsyncIterable<StreamProfileChangesResponse> {
+    return this.#parts.changes.stream(request, call);
   }
 
   async #customerOf({ customer }: GetProfileRequest, call: Call): Promise<string> {

@@ -1,0 +1,140 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { GetProfileRequest, ProfileServiceService } from '#gen/recur/profile/v1/profile_service.ts';
+import type { Cluster } from '#tools/cluster/cluster.ts';
+import { closeApi, connectApi } from '#tools/library/api.ts';
+import { sql } from '#tools/library/sql.ts';
+import { Arrival } from './arrival.ts';
+import { type Batch, batchesOf, shopEvents } from './batches.ts';
+import { startBenchCluster } from './cluster.ts';
+import type { BenchOptions } from './options.ts';
+import { type BenchResult, quantile, short, whole } from './result.ts';
+import { Caller, grpcSender, sendAll } from './send.ts';
+
+const CALLS_PER_SECOND = 2_000;
+const EVENTS_PER_SECOND = 1_000;
+const SECONDS = 20;
+const WARM_UP_SECONDS = 5;
+/** Events before anything is measured. */
+const STORED = 100_000;
+const PATIENCE_MS = 300_000;
+
+/** How long GetProfile takes at a steady rate of calls, while events flow. */
+export async function profileReads(options: BenchOptions): Promise<BenchResult> {
+  const seconds = options.seconds ?? SECONDS;
+  const flowing = (seconds + WARM_UP_SECONDS + 5) * EVENTS_PER_SECOND;
+  const batches = [...batchesOf(shopEvents(options.people, STORED + flowing), { from: 50, to: 50 })];
+  const cluster = await startBenchCluster({
+    ...options,
+    without: [...options.without, 'mailbox', 'journey', 'messaging'],
+  });
+  try {
+    const ids = await fill(cluster, batches.splice(0, STORED / 50));
+    const stop = flow(cluster, batches);
+    await readAtRate(cluster, ids, WARM_UP_SECONDS);
+    const { latencies, late } = await readAtRate(cluster, ids, seconds);
+    const sent = await stop();
+    const [p50, p99, p999] = [0.5, 0.99, 0.999].map((share) => quantile(latencies, share)) as [number, number, number];
+    console.log(
+      `\n${whole(latencies.length)} GetProfile calls of ${whole(ids.length)} customers at ${whole(latencies.length / seconds)}/s, ` +
+        `${whole(sent)} events meanwhile: p50 ${short(p50, 2)} ms, p99 ${short(p99, 2)} ms, p99.9 ${short(p999, 2)} ms.`,
+    );
+    const detail = {
+      calls: latencies.length,
+      customers: ids.length,
+      events: sent,
+      p50_ms: p50,
+      p999_ms: p999,
+      late_ms: late,
+    };
+    return { bench: 'profile-reads', value: p99, unit: 'ms', ratio: null, cpuUsPerEvent: null, detail };
+  } finally {
+    await cluster.stop();
+  }
+}
+
+/** Stores events, and tells whose they are. */
+async function fill(cluster: Cluster, batches: readonly Batch[]): Promise<string[]> {
+  const sender = grpcSender(cluster.endpoints.grpc.ingest, cluster.endpoints.apiToken);
+  const arrival = await Arrival.open(cluster);
+  await sendAll(batches, 8, sender.send);
+  await arrival.everywhere(PATIENCE_MS);
+  await arrival.close();
+  await sender.close();
+  const rows = await sql<{ id: string }>(
+    cluster.endpoints.clickhouseHttp,
+    'SELECT customer_id AS id FROM v_customers LIMIT 100000',
+  );
+  const api = connectApi(cluster.endpoints);
+  const { notFound } = await api.profile.batchGetProfiles({
+    customerIds: rows.slice(0, 1_000).map(({ id }) => id),
+    readMask: ['orders'],
+  });
+  closeApi(api);
+  if (rows.length === 0 || notFound.length > 0)
+    throw new Error(`profiles of ${notFound.length} customers are not there`);
+  return rows.map(({ id }) => id);
+}
+
+/** Sends events at a steady rate until told to stop; says how many. */
+function flow(cluster: Cluster, batches: readonly Batch[]): () => Promise<number> {
+  const sender = grpcSender(cluster.endpoints.grpc.ingest, cluster.endpoints.apiToken);
+  let stopped = false;
+  let sent = 0;
+  const running = (async () => {
+    const started = performance.now();
+    for (const batch of batches) {
+      if (stopped) break;
+      const due = started + (sent * 1_000) / EVENTS_PER_SECOND;
+      if (due > performance.now()) await sleep(due - performance.now());
+      await sender.send(batch);
+      sent += batch.count;
+    }
+  })();
+  return async () => {
+    stopped = true;
+    await running;
+    await sender.close();
+    return sent;
+  };
+}
+
+/** Calls at a fixed rate, however long the answers take; latencies count from the moment a call was due. */
+async function readAtRate(
+  cluster: Cluster,
+  ids: readonly string[],
+  seconds: number,
+): Promise<{ latencies: number[]; late: number }> {
+  const { path, responseDeserialize } = ProfileServiceService.getProfile;
+  const callers = Array.from(
+    { length: 4 },
+    () => new Caller(cluster.endpoints.grpc.profile, cluster.endpoints.apiToken),
+  );
+  const requests = Array.from({ length: 5_000 }, (_, i) => {
+    const value = ids[Math.floor((i * 7919) % ids.length)] as string;
+    return Buffer.from(
+      GetProfileRequest.encode({ customer: { $case: 'customerId', value }, readMask: undefined }).finish(),
+    );
+  });
+  const latencies: number[] = [];
+  const pending: Promise<void>[] = [];
+  const total = seconds * CALLS_PER_SECOND;
+  const started = performance.now();
+  let late = 0;
+  for (let i = 0; i < total; ) {
+    const now = performance.now();
+    for (; i < total && started + (i * 1_000) / CALLS_PER_SECOND <= now; i++) {
+      const due = started + (i * 1_000) / CALLS_PER_SECOND;
+      late = Math.max(late, now - due);
+      const call = (callers[i % callers.length] as Caller).call(
+        path,
+        requests[i % requests.length] as Buffer,
+        responseDeserialize,
+      );
+      pending.push(call.then(() => void latencies.push(performance.now() - due)));
+    }
+    await sleep(1);
+  }
+  await Promise.all(pending);
+  for (const caller of callers) caller.close();
+  return { latencies, late };
+}
