@@ -7,6 +7,7 @@ import { IdentifierHasher } from '#lib/seal/identifier-hasher.ts';
 import { KeyRing } from '#lib/seal/keys.ts';
 import { Sealer } from '#lib/seal/sealer.ts';
 import { encodeFrame } from '#lib/stream/frames.ts';
+import { TraitTypes } from '#lib/traits/trait-types.ts';
 import { EventEncoder } from '../src/core/encode.ts';
 import { Normaliser, type Rules } from '../src/core/normalise.ts';
 import { readRequest, routeOf } from '../src/core/request.ts';
@@ -21,7 +22,7 @@ const STRETCH = 100;
 
 const keys = KeyRing.parse('1'.repeat(64));
 const rules: Rules = { clock: 'live', currency: 'CNY', country: 'CN', personalTraits: [] };
-const tools = toolsOf(new IdentifierHasher(keys), new Sealer(keys), () => {});
+const tools = toolsOf(new IdentifierHasher(keys), new Sealer(keys), () => {}, new TraitTypes());
 const route = routeOf('/v1/batch');
 if (route === undefined) throw new Error('no route');
 

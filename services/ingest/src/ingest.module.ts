@@ -12,11 +12,14 @@ import type { FastifyInstance } from 'fastify';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { IngestServiceService } from '#gen/recur/ingest/v1/ingest_service.ts';
+import { TraitType } from '#gen/recur/profile/v1/trait_type.ts';
 import type { Readiness } from '#lib/boot/readiness.ts';
 import { CONFIG, FASTIFY, LOGGER, NATS, READINESS, REGISTRY, RPC_SERVICES } from '#lib/boot/tokens.ts';
+import { type DefinitionSource, watchDefinitions } from '#lib/definitions/watch.ts';
 import { rpcService } from '#lib/rpc/service.ts';
 import { IdentifierHasher } from '#lib/seal/identifier-hasher.ts';
 import { Sealer } from '#lib/seal/sealer.ts';
+import { TRAIT_TYPE_KIND, TraitTypes } from '#lib/traits/trait-types.ts';
 import type { IngestConfig } from './config.ts';
 import { HttpApi } from './http/api.ts';
 import { IngestMetrics } from './metrics.ts';
@@ -35,6 +38,8 @@ class Ingest implements OnModuleInit, OnApplicationShutdown {
   readonly #writer: FrameWriter;
   readonly #fastify: FastifyInstance;
   readonly #readiness: Readiness;
+  readonly #traitTypes = new TraitTypes();
+  readonly #declared: DefinitionSource;
 
   constructor(
     @Inject(NATS) nats: NatsConnection,
@@ -50,7 +55,9 @@ class Ingest implements OnModuleInit, OnApplicationShutdown {
     this.#publisher = new JetStreamPublisher(nats, logger);
     const seconds = () => performance.now() / 1000;
     this.#writer = new FrameWriter(this.#publisher, metrics, { ...FRAME_LIMITS, maxPendingBytes }, seconds);
-    const tools = toolsOf(new IdentifierHasher(identifierKeys), new Sealer(sealingKeys), metrics.dropped);
+    const hasher = new IdentifierHasher(identifierKeys);
+    const tools = toolsOf(hasher, new Sealer(sealingKeys), metrics.dropped, this.#traitTypes);
+    this.#declared = watchDefinitions(nats, [TRAIT_TYPE_KIND], { replicas: config.streamReplicas, logger });
     const intake = new Intake(rules, tools, this.#writer);
     this.#http = new HttpApi({ intake, writeKeys, metrics, logger, maxHeldBytes: maxPendingBytes, now });
     const advanceClock = (timeMs: number) => this.#publisher.advanceClock(timeMs);
@@ -59,7 +66,10 @@ class Ingest implements OnModuleInit, OnApplicationShutdown {
     this.#readiness = readiness;
   }
 
-  onModuleInit(): void {
+  async onModuleInit(): Promise<void> {
+    await this.#declared.start(({ id, revision, deleted, body }) =>
+      this.#traitTypes.apply(id, revision, deleted ? undefined : TraitType.decode(body)),
+    );
     this.#readiness.add('log', () => this.#publisher.reachable);
     // Past Nest and past Fastify's body parsing: from here on the request is the tracking API's own.
     this.#fastify.addHook('onRequest', (request, reply, done) => {
@@ -71,6 +81,7 @@ class Ingest implements OnModuleInit, OnApplicationShutdown {
 
   /** Requests have ended by now, or were cut: what they gave to the writer is still stored. */
   onApplicationShutdown(): Promise<void> {
+    this.#declared.stop();
     return this.#writer.flushed();
   }
 }

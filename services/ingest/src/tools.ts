@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { Recent } from '#lib/recent/recent.ts';
 import type { IdentifierHasher } from '#lib/seal/identifier-hasher.ts';
 import type { Sealer } from '#lib/seal/sealer.ts';
+import type { TraitTypes } from '#lib/traits/trait-types.ts';
 import type { DropReason } from './core/identifiers.ts';
 import type { Tools } from './core/normalise.ts';
 
@@ -14,6 +15,7 @@ export function toolsOf(
   hasher: IdentifierHasher,
   sealer: Sealer,
   dropped: (type: string, reason: DropReason) => void,
+  traitTypes: TraitTypes,
 ): Tools {
   // Shops repeat the same identify with every visit. The same customer's same value keeps its sealed bytes, which is a tenth
   // of the work, and downstream nothing seems to have changed. Never across customers: equal bytes would tell that two people
@@ -32,5 +34,6 @@ export function toolsOf(
     },
     dropped,
     newMessageId: () => `recur-${randomUUID()}`,
+    traitTypes,
   };
 }

@@ -94,7 +94,7 @@ class ProfileModule implements OnModuleInit, OnModuleDestroy {
     const { partitions, clock, replicaId, shopTimeZone, streamReplicas } = this.config;
     const kinds = [KINDS.computedTrait, KINDS.tag, KINDS.completeness];
     const watch = () => watchDefinitions(nats, kinds, { replicas: streamReplicas, logger });
-    const followed = watch();
+    const followed = watchDefinitions(nats, [...kinds, KINDS.traitType], { replicas: streamReplicas, logger });
     this.#stopFollowing = () => followed.stop();
     await catalogue.follow(followed);
     const stage = await startStage(profileStage(shopTimeZone), {

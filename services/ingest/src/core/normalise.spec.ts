@@ -426,3 +426,13 @@ test('what comes out is what the log decodes', () => {
   const { event } = normalise(track('Order Completed', { order_id: 'o', total: 1 }));
   expect(Event.decode(Event.encode(event as Event).finish())).toEqual(event);
 });
+
+describe('declared traits', () => {
+  test('a value of another type is refused with its field, null and other traits are not', () => {
+    const message = { type: 'identify', userId: 'u', traits: { declared_wrong: 'x', colour: 'red' } };
+    const { event, violations } = normalise(message);
+    expect(event).toBeUndefined();
+    expect(violations).toMatchObject([{ field: 'traits.declared_wrong', value: '"x"', rule: 'must be a number' }]);
+    expect(normalise({ ...message, traits: { declared_wrong: null, colour: 'red' } }).violations).toEqual([]);
+  });
+});

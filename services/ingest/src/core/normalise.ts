@@ -26,6 +26,8 @@ export interface Rules {
 export interface Tools extends IdentifierTools {
   seal(json: string, subject: string): Buffer;
   newMessageId(): string;
+  /** Traits somebody declared, and what their values must be. */
+  readonly traitTypes: TraitTools['types'];
 }
 
 /** The circumstances of a request, the same for all its events. */
@@ -68,6 +70,7 @@ export class Normaliser {
     this.#traitTools = {
       seal: (json, subject) => tools.seal(json, subject),
       personal: personalTraits(rules.personalTraits),
+      types: tools.traitTypes,
     };
     this.#identifiers = new IdentifierCollector(tools, new PhoneBook(rules.country));
   }

@@ -28,6 +28,7 @@ function normaliserFor(rules: Rules): Normaliser {
     seal: (json) => Buffer.from(`sealed ${json}`),
     dropped: (type, reason) => dropped.push(`${type} ${reason}`),
     newMessageId: () => `made-${++made}`,
+    traitTypes: { fault: (name) => (name === 'declared_wrong' ? 'must be a number' : undefined) },
   });
   normalisers.set(key, normaliser);
   return normaliser;

@@ -11,6 +11,8 @@ export interface TraitTools {
   /** @param subject whose trait it is: equal values of one customer may be sealed to equal bytes, of two never */
   seal(json: string, subject: string): Buffer;
   readonly personal: { has(name: string): boolean };
+  /** Traits somebody declared, and what their values must be. */
+  readonly types: { fault(name: string, value: unknown): string | undefined };
 }
 
 /** Every entry of `traits` as a trait; what is personal, sealed. JSON null removes a trait, so it is a value as any other. */
@@ -27,7 +29,11 @@ export function readTraits(
     if (value === undefined) continue;
     if (name === '' || name.length > MAX_TRAIT_NAME) {
       violations.add(`${path}.${name.slice(0, 40)}`, name, `must have a name of 1 to ${MAX_TRAIT_NAME} characters`);
-    } else if (value === null) read.push({ name, json: NULL, sealed: NONE });
+      continue;
+    }
+    const fault = value === null ? undefined : tools.types.fault(name, value);
+    if (fault !== undefined) violations.add(`${path}.${name.slice(0, 40)}`, value, fault);
+    else if (value === null) read.push({ name, json: NULL, sealed: NONE });
     else if (tools.personal.has(name) || holdsPersonal(value)) {
       read.push({ name, json: NONE, sealed: tools.seal(JSON.stringify(value), subject) });
     } else read.push({ name, json: Buffer.from(JSON.stringify(value)), sealed: NONE });

@@ -2,6 +2,7 @@ import { ComputedTrait } from '#gen/recur/profile/v1/computed_trait.ts';
 import { CompletenessSettings } from '#gen/recur/profile/v1/settings.ts';
 import { Tag } from '#gen/recur/profile/v1/tag.ts';
 import { ORDER_CANCELLED, ORDER_REFUNDED, type ShopZone } from '#lib/facts/facts.ts';
+import { TRAIT_TYPE_KIND } from '#lib/traits/trait-types.ts';
 import { DEFAULT_COMPLETENESS } from './completeness.ts';
 import { type CompiledTrait, compileTrait } from './computed/compile.ts';
 import { type CompiledTag, compileTag } from './tags/compile.ts';
@@ -11,6 +12,7 @@ import { computedKey, type InputKey } from './tags/inputs.ts';
 export const KINDS = {
   computedTrait: 'computed_trait',
   tag: 'tag',
+  traitType: TRAIT_TYPE_KIND,
   completeness: 'completeness',
   backfill: 'backfill',
 } as const;

@@ -3,6 +3,7 @@ import { ComputedTrait } from '#gen/recur/profile/v1/computed_trait.ts';
 import type * as api from '#gen/recur/profile/v1/profile_definition_service.ts';
 import { CompletenessSettings } from '#gen/recur/profile/v1/settings.ts';
 import { Tag } from '#gen/recur/profile/v1/tag.ts';
+import { TraitType } from '#gen/recur/profile/v1/trait_type.ts';
 import type { DefinitionStore, MessageCodec, Stored, WriteOptions } from '#lib/definitions/store.ts';
 import type { Call } from '#lib/rpc/call.ts';
 import { failedPrecondition, invalidArgument, RpcError } from '#lib/rpc/errors.ts';
@@ -121,6 +122,36 @@ export class DefinitionHandlers implements Handlers<typeof api.ProfileDefinition
     return this.#inTurn(async () => {
       refuseWhenRead(`Tag "${id}"`, this.#segments('tag', id));
       await this.#delete(this.#stores.tags, KINDS.tag, id, revision, requestId, call);
+      return {};
+    });
+  }
+
+  createTraitType({ traitType, requestId }: api.CreateTraitTypeRequest, call: Call) {
+    const given = required('trait_type', traitType);
+    return this.#inTurn(async () => ({
+      traitType: await this.#create(this.#stores.traitTypes, KINDS.traitType, TraitType, given, requestId, call),
+    }));
+  }
+
+  async getTraitType({ id }: api.GetTraitTypeRequest) {
+    return { traitType: answer(await this.#stores.traitTypes.get(id)) };
+  }
+
+  async listTraitTypes({ pageSize, pageToken }: api.ListTraitTypesRequest) {
+    const { items, nextPageToken } = await this.#stores.traitTypes.list(pageSize, pageToken);
+    return { traitTypes: items.map(answer), nextPageToken };
+  }
+
+  updateTraitType({ traitType, requestId }: api.UpdateTraitTypeRequest, call: Call) {
+    const given = required('trait_type', traitType);
+    return this.#inTurn(async () => ({
+      traitType: await this.#update(this.#stores.traitTypes, KINDS.traitType, TraitType, given, requestId, call),
+    }));
+  }
+
+  deleteTraitType({ id, revision, requestId }: api.DeleteTraitTypeRequest, call: Call) {
+    return this.#inTurn(async () => {
+      await this.#delete(this.#stores.traitTypes, KINDS.traitType, id, revision, requestId, call);
       return {};
     });
   }

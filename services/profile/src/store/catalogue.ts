@@ -1,6 +1,7 @@
 import { ComputedTrait } from '#gen/recur/profile/v1/computed_trait.ts';
 import { CompletenessSettings } from '#gen/recur/profile/v1/settings.ts';
 import { Tag } from '#gen/recur/profile/v1/tag.ts';
+import { TraitType } from '#gen/recur/profile/v1/trait_type.ts';
 import type { DefinitionSource } from '#lib/definitions/watch.ts';
 import type { ActiveDefinition } from '#lib/stream/processor.ts';
 import { DEFAULT_COMPLETENESS } from '../core/completeness.ts';
@@ -11,6 +12,8 @@ import { computedTraitsIn } from '../core/tags/check.ts';
 export class Catalogue {
   readonly #computedTraits = new Map<string, ComputedTrait>();
   readonly #tags = new Map<string, Tag>();
+  /** Name of the trait by id of its declaration. */
+  readonly #traitTypes = new Map<string, string>();
   /** Last revision seen of each, deleted ones included, so that an older one never comes back. */
   readonly #revisions = new Map<string, number>();
   #completeness: CompletenessSettings = DEFAULT_COMPLETENESS;
@@ -33,11 +36,19 @@ export class Catalogue {
     } else if (kind === KINDS.tag) {
       if (deleted) this.#tags.delete(id);
       else this.#tags.set(id, { ...Tag.decode(body), id, revision });
+    } else if (kind === KINDS.traitType) {
+      if (deleted) this.#traitTypes.delete(id);
+      else this.#traitTypes.set(id, TraitType.decode(body).name);
     } else if (kind === KINDS.completeness) {
       this.#completeness = deleted ? DEFAULT_COMPLETENESS : { ...CompletenessSettings.decode(body), revision };
     }
     this.version++;
     this.onChange();
+  }
+
+  /** Id of the declaration of this trait, other than `id`. */
+  declares(name: string, id: string): string | undefined {
+    return [...this.#traitTypes].find(([other, declared]) => other !== id && declared === name)?.[0];
   }
 
   get completeness(): CompletenessSettings {

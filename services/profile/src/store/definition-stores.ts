@@ -2,17 +2,20 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { ComputedTrait } from '#gen/recur/profile/v1/computed_trait.ts';
 import { CompletenessSettings } from '#gen/recur/profile/v1/settings.ts';
 import { Tag } from '#gen/recur/profile/v1/tag.ts';
+import { TraitType } from '#gen/recur/profile/v1/trait_type.ts';
 import { DefinitionStore } from '#lib/definitions/store.ts';
 import { RpcError } from '#lib/rpc/errors.ts';
 import { checkCompleteness } from '../core/completeness.ts';
 import { checkComputedTrait } from '../core/computed/check.ts';
 import { KINDS } from '../core/plan.ts';
 import { checkTag, computedTraitsIn } from '../core/tags/check.ts';
+import { checkTraitType } from '../core/trait-type-check.ts';
 import type { Catalogue } from './catalogue.ts';
 
 export interface DefinitionStores {
   readonly computedTraits: DefinitionStore<ComputedTrait>;
   readonly tags: DefinitionStore<Tag>;
+  readonly traitTypes: DefinitionStore<TraitType>;
   readonly completeness: DefinitionStore<CompletenessSettings>;
 }
 
@@ -37,13 +40,19 @@ export async function openStores(
     message: Tag,
     validate: async (tag) => checkTag(tag, await known(tag, catalogue, computedTraits)),
   });
+  const traitTypes = await DefinitionStore.open({
+    ...settings,
+    kind: KINDS.traitType,
+    message: TraitType,
+    validate: (declared, id) => checkTraitType(declared, catalogue.declares(declared.name, id)),
+  });
   const completeness = await DefinitionStore.open({
     ...settings,
     kind: KINDS.completeness,
     message: CompletenessSettings,
     validate: checkCompleteness,
   });
-  return { computedTraits, tags, completeness };
+  return { computedTraits, tags, traitTypes, completeness };
 }
 
 /** Computed traits there are; another replica may have made one that this one has not heard of yet. */
