@@ -15,7 +15,6 @@ import type {
 import type { Call } from '#lib/rpc/call.ts';
 import { unavailable } from '#lib/rpc/errors.ts';
 import type { Handlers } from '#lib/rpc/service.ts';
-import { BoundedQueue } from '../core/bounded-queue.ts';
 import type { Engine } from '../engine/engine.ts';
 import { readExperimentResults } from '../store/experiments.ts';
 import { type HistoryPage, readHistory } from '../store/history.ts';
@@ -23,13 +22,10 @@ import { readSummary } from '../store/summary.ts';
 import { readTimeline } from '../store/timeline.ts';
 import { check } from './check.ts';
 import { decodePlace, encodePlace } from './page-token.ts';
-import type { QueryQueue } from './query-queue.ts';
+import { QueryQueue } from './query-queue.ts';
 
 /** What results can be asked by; a trait's name as ingest takes it. */
 const BY = /^(?:|segment|rfm|lifecycle|trait:.{1,256})$/su;
-/** Pages of scans at a time, and how many wait. */
-const SCANNING = 2;
-const WAITING = 64;
 const CHUNK_BYTES = 1024 * 1024;
 /** How often a scan looks whether the tables have come far enough. */
 const SINK_POLL_MS = 50;
@@ -38,7 +34,7 @@ export class AnalyticsHandlers implements Handlers<typeof AnalyticsServiceServic
   readonly #engine: Engine;
   readonly #sink: () => { readonly throughSeq: number } | undefined;
   readonly #queue: QueryQueue;
-  readonly #scans = new BoundedQueue(SCANNING, WAITING);
+  readonly #scans = new QueryQueue();
 
   constructor(engine: Engine, queue: QueryQueue, sink: () => { readonly throughSeq: number } | undefined) {
     this.#engine = engine;
@@ -103,10 +99,7 @@ export class AnalyticsHandlers implements Handlers<typeof AnalyticsServiceServic
     for (let after: string | undefined = request.afterCustomerId; after !== undefined; ) {
       const query = { partition, beforeSeq, names, after, lines, paths };
       // One after the other: scans must not keep everybody else from asking.
-      const page = (await this.#scans.run(
-        () => readHistory(this.#engine, query),
-        () => true,
-      )) as HistoryPage;
+      const page: HistoryPage = await this.#scans.run(() => readHistory(this.#engine, query));
       for (let at = 0; at < page.rows.length; at += CHUNK_BYTES) {
         yield { rows: Buffer.from(page.rows.subarray(at, at + CHUNK_BYTES)) };
       }
