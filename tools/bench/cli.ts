@@ -1,3 +1,4 @@
+import { aa } from './aa.ts';
 import { backfill } from './backfill.ts';
 import { e2e } from './e2e.ts';
 import { ingest } from './ingest.ts';
@@ -22,6 +23,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
   backfill,
   memory,
   'profile-reads': profileReads,
+  aa,
 };
 
 const HELP = `npm run bench -- <name> [options]
@@ -39,8 +41,9 @@ line is the result as JSON. What each bench does, and what its bare loop does, i
   backfill   seconds until a new computed trait is filled from stored events and live, while events flow
   memory     bytes of Redis a profile takes with 20 traits and 10 windows
   profile-reads  p99 of GetProfile at 2,000 calls/s while events flow
+  aa         false positives of the tests of experiments, on real customers nobody treated
 
-  --events N        how many events (e2e, sink, backfill), ids (message-ids),
+  --events N        how many events (e2e, sink, backfill), ids (message-ids), A/A tests (aa),
                     customers (matching), profiles (memory: 1 amount instead of 3)
   --people N        customers of the sample shop (e2e)          (default 12000: 300,000 events are about their six months)
   --rounds N        ours and bare take turns so often           (ingest, e2e, matching)

@@ -63,7 +63,7 @@ export function compare(
   const capped = difference(cut(ys[0]), cut(ys[1]), variance);
   return {
     ...plain,
-    sequentialHalfwidth: sequentialHalfwidth(plain.relativeSe, a.length + b.length),
+    sequentialHalfwidth: sequentialHalfwidth(sequentialSe(plain, ys), a.length + b.length),
     cupedTheta: theta,
     cupedEffect: mean(adjusted(1)) - mean(adjusted(0)),
     cupedSe: Math.sqrt(adjustedVariance(0) / a.length + adjustedVariance(1) / b.length),
@@ -97,6 +97,15 @@ function difference(a: readonly number[], b: readonly number[], spread: (y: read
     relative: (mb - ma) / Math.abs(ma),
     relativeSe: Math.sqrt(vb / (b.length * ma ** 2) + (va * mb ** 2) / (a.length * ma ** 4)),
   };
+}
+
+/** With few buyers the relative effect alone is not to be trusted (views/05a_statistics.sql says why). */
+function sequentialSe(
+  { effect, effectSe, relative, relativeSe }: Pick<Compared, 'effect' | 'effectSe' | 'relative' | 'relativeSe'>,
+  ys: readonly [readonly number[], readonly number[]],
+): number {
+  const acting = Math.min(...ys.map((y) => y.filter((v) => v > 0).length));
+  return acting >= 50 ? relativeSe : Math.max(relativeSe, Math.abs((effectSe * relative) / effect));
 }
 
 /** Waudby-Smith et al., alpha 5 %, tuned for 5,000 customers. */

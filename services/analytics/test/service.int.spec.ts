@@ -21,6 +21,8 @@ let service: SpawnedService;
 let rpc: RpcClient<typeof AnalyticsServiceClient.service>;
 let experiments: RpcClient<typeof ExperimentServiceClient.service>;
 const START = Date.UTC(2026, 3, 1);
+/** Results go over everything there is; on a busy machine that takes a while. */
+const PATIENT = { deadlineMs: 60_000 };
 
 beforeAll(async () => {
   service = await spawnService('analytics', { NATS_URL: servers.nats.url, REDIS_URL: servers.redis.url });
@@ -173,7 +175,7 @@ describe('analytics', () => {
       'event',
     );
     await writtenThrough();
-    const { results } = await rpc.listExperimentResults({ experimentId: 'x', days: 7, by: '' });
+    const { results } = await rpc.listExperimentResults({ experimentId: 'x', days: 7, by: '' }, PATIENT);
     const mail = results.find((r) => r.variant === 'mail' && r.metric === 'conversion');
     expect(mail).toMatchObject({ customers: 20, total: 20, mean: 1, control: 'none', effect: 0.75 });
     expect(mail?.p).toBeLessThan(0.001);
@@ -196,7 +198,9 @@ describe('analytics', () => {
       .map((id) => event(id, { name: 'Survey Answered', timeMs: START + DAY }));
     await publish(new SampleLog().add(2, [...viewed, ...surveys]), 'event');
     await writtenThrough();
-    const before = (await experiments.listExperiments({})).experiments.find((e) => e.experimentId === 'Checkout 2.0');
+    const before = (await experiments.listExperiments({}, PATIENT)).experiments.find(
+      (e) => e.experimentId === 'Checkout 2.0',
+    );
     expect(before).toMatchObject({ control: '', customers: 60, crossed: 0, sharesPlanned: false });
     expect(before?.arms).toEqual([
       { variant: 'new', customers: 40, share: 0.5 },
@@ -221,7 +225,7 @@ describe('analytics', () => {
     expect((await experiments.listExperimentPlans({ pageSize: 0, pageToken: '' })).plans).toEqual([made]);
     const planned = async (wanted: boolean) => {
       for (let i = 0; i < 40; i++) {
-        const found = (await experiments.listExperiments({})).experiments.find(
+        const found = (await experiments.listExperiments({}, PATIENT)).experiments.find(
           (e) => e.experimentId === 'Checkout 2.0',
         );
         if (found?.sharesPlanned === wanted) return found;
@@ -230,7 +234,7 @@ describe('analytics', () => {
       throw new Error(`the plan is not ${wanted ? '' : 'away '}within two seconds`);
     };
     expect(await planned(true)).toMatchObject({ control: 'old', displayName: 'One-page checkout', srmP: 1 });
-    const { results } = await rpc.listExperimentResults({ experimentId: 'Checkout 2.0', days: 7, by: '' });
+    const { results } = await rpc.listExperimentResults({ experimentId: 'Checkout 2.0', days: 7, by: '' }, PATIENT);
     expect(results.map((r) => `${r.metric} ${r.variant}`)).toHaveLength(2 * 6);
     const survey = results.find((r) => r.metric === 'survey' && r.variant === 'new');
     expect(survey).toMatchObject({
@@ -242,11 +246,14 @@ describe('analytics', () => {
       effect: 0,
     });
     expect(survey?.verdict).toMatch(/^No difference shown \(p = 1\)/);
-    const { power } = await experiments.listExperimentPower({ experimentId: 'Checkout 2.0', days: 7, effect: 0.5 });
-    expect(power.find((p) => p.metric === 'survey')).toMatchObject({ variant: 'new', effectWanted: 0.25 });
-    expect((await rpc.listExperimentResults({ experimentId: 'Checkout 2.0', days: 7, by: 'segment' })).results).toEqual(
-      [],
+    const { power } = await experiments.listExperimentPower(
+      { experimentId: 'Checkout 2.0', days: 7, effect: 0.5 },
+      PATIENT,
     );
+    expect(power.find((p) => p.metric === 'survey')).toMatchObject({ variant: 'new', effectWanted: 0.25 });
+    expect(
+      (await rpc.listExperimentResults({ experimentId: 'Checkout 2.0', days: 7, by: 'segment' }, PATIENT)).results,
+    ).toEqual([]);
 
     // Another revision of it, and then none.
     const changed = { ...(made as ExperimentPlan), arms: [] };

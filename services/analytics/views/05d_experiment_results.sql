@@ -14,11 +14,11 @@ SELECT
     relative - q975 * relative_se AS relative_low,
     relative + q975 * relative_se AS relative_high,
     ps[2] AS relative_p,
-    recur_sequential_halfwidth(relative_se, both, 5000) AS sequential_halfwidth,
+    recur_sequential_halfwidth(sequential_se, both, 5000) AS sequential_halfwidth,
     relative - sequential_halfwidth AS sequential_low,
     relative + sequential_halfwidth AS sequential_high,
     -- Nothing is relative to a control of 0: there the absolute effect has to do.
-    recur_sequential_p(if(isNull(relative), effect / effect_se, relative / relative_se), both, 5000) AS sequential_p,
+    recur_sequential_p(if(isNull(relative), effect / effect_se, relative / sequential_se), both, 5000) AS sequential_p,
     cuped_effect - q975 * cuped_se AS cuped_low,
     cuped_effect + q975 * cuped_se AS cuped_high,
     ps[3] AS cuped_p,
@@ -43,16 +43,17 @@ FROM
         SELECT *,
             customers + control_customers AS both,
             mean - control_mean AS effect,
-            nullIf(sqrt(variance / customers + control_variance / control_customers), 0) AS effect_se,
+            recur_effect_se(control_variance, control_customers, variance, customers) AS effect_se,
             recur_welch_degrees(variance, customers, control_variance, control_customers) AS degrees,
             effect / abs(nullIf(control_mean, 0)) AS relative,
-            nullIf(sqrt(variance / (customers * pow(nullIf(control_mean, 0), 2)) + control_variance * pow(mean, 2) / (control_customers * pow(nullIf(control_mean, 0), 4))), 0) AS relative_se,
+            recur_relative_se(control_mean, control_variance, control_customers, mean, variance, customers) AS relative_se,
+            recur_sequential_se(relative_se, effect_se, control_mean, acting, control_acting) AS sequential_se,
             mean_before - control_mean_before AS before_difference,
             customers * control_customers / both AS between_arms,
             (control_covariance * (control_customers - 1) + covariance_before * (customers - 1) + between_arms * effect * before_difference)
                 / nullIf(control_variance_before * (control_customers - 1) + variance_before * (customers - 1) + between_arms * pow(before_difference, 2), 0) AS cuped_theta,
             if(is_control, NULL, capped_mean - control_capped_mean) AS capped_effect,
-            nullIf(sqrt(capped_variance / customers + control_capped_variance / control_customers), 0) AS capped_se,
+            recur_effect_se(control_capped_variance, control_customers, capped_variance, customers) AS capped_se,
             recur_welch_degrees(capped_variance, customers, control_capped_variance, control_customers) AS capped_degrees
         FROM
         (
