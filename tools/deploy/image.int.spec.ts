@@ -1,42 +1,37 @@
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
-import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { addressesOf } from '#lib/boot/nats.ts';
 import { SERVICES, type ServiceName, STREAMS } from '#lib/topology/topology.ts';
 import { connectApi } from '#tools/library/api.ts';
 import { type MailboxServer, startMailbox } from '#tools/mailbox/process.ts';
 import { run } from '#tools/servers/binaries.ts';
 import { Child } from '#tools/servers/child.ts';
-import { ensureNats } from '#tools/servers/ensure-nats.ts';
-import { ensureRedis } from '#tools/servers/ensure-redis.ts';
 import { pinnedNode, ROOT } from '#tools/servers/node.ts';
 import { privatePort, releasePort } from '#tools/servers/ports.ts';
 import { deleteWithUs } from '#tools/servers/watchdog.ts';
-import { DEPLOY } from './generated.ts';
 import { HealthClient } from './health-client.ts';
-import { build } from './kustomize.ts';
+import { buildWith } from './kustomize.ts';
 import type { Manifest } from './manifest.ts';
 import { confined, Pod, serviceIn } from './on-this-machine.ts';
+import { OverlayServers } from './overlay-servers.ts';
 import { newSecrets } from './secrets.ts';
 import { USER } from './sizing.ts';
 
 // The production overlay on this machine: its three NATS servers and its Redis with the configuration files of the manifests, every
-// service from the files of its image, with the environment and key files of its pod, as the image's user, unable to write.
+// service from the files of its image, with the environment and key files of its pod, as the image's user, unable to write; connections
+// to NATS and Redis encrypted.
 
 let dir: string;
 let manifests: Manifest[];
 let secrets: Manifest[];
 const ports: number[] = [];
-const children: Child[] = [];
 const services = new Map<ServiceName, Child>();
 const at = new Map<string, number>();
 let mailbox: MailboxServer;
-let natsUrl: string;
-let redisUrl: string;
+let servers: OverlayServers;
 
 const port = async (name: string) => {
   const free = await privatePort();
@@ -49,9 +44,6 @@ const folder = (name: string, mode = 0o755) => {
   chmodSync(join(dir, name), mode);
   return join(dir, name);
 };
-const conf = (map: string, file: string) =>
-  manifests.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.startsWith(`${map}-`))?.data?.[file] ??
-  '';
 const stringData = (name: string) =>
   secrets.find(({ metadata }) => metadata.name === name)?.stringData as Record<string, string>;
 
@@ -59,106 +51,36 @@ beforeAll(async () => {
   dir = mkdtempSync(join(tmpdir(), 'recur-image-'));
   if (process.env.RECUR_KEEP !== '1') deleteWithUs(dir);
   chmodSync(dir, 0o755);
-  // Components change neither servers nor images; without tls there are no certificates to make.
-  manifests = await build(join(DEPLOY, 'overlays', 'staging'));
+  // The production overlay, but for its ClickHouse: there is no server for it here, so analytics has its own.
+  manifests = await buildWith(['network-policies', 'autoscaling-lag', 'telemetry', 'tls']);
   mailbox = await startMailbox({ dir: join(dir, 'mailbox') });
   secrets = newSecrets({
     namespace: 'recur',
-    tls: false,
+    tls: true,
     smtpUrl: mailbox.url,
     smtpLookupUrl: mailbox.httpUrl,
     mailFrom: 'shop@recur.example',
   });
-  await Promise.all([startNats(), startRedis()]);
+  servers = new OverlayServers(dir, manifests, secrets);
+  await servers.start();
+  secrets.push(authority(readFileSync(servers.caFile, 'utf8')));
 }, 300_000);
 
 afterAll(async () => {
-  await Promise.all([...services.values(), ...children].map((child) => child.kill9()));
+  await Promise.all([...services.values()].map((child) => child.kill9()));
+  await servers?.stop();
   await mailbox?.stop();
   for (const each of ports) releasePort(each);
   if (process.env.RECUR_KEEP !== '1') rmSync(dir, { recursive: true, force: true });
 }, 180_000);
 
-/** infra/nats/nats.conf, three times; only addresses and folders are this machine's. */
-async function startNats(): Promise<void> {
-  const binary = await ensureNats();
-  const names = ['nats-0', 'nats-1', 'nats-2'];
-  const routes: Record<string, number> = {};
-  for (const name of names) routes[name] = await port(`${name} route`);
-  const { NATS_USER = '', NATS_PASSWORD = '' } = stringData('recur-stores');
-  const started = names.map(async (name) => {
-    const own = folder(name);
-    const [client, monitor] = [await port(name), await port(`${name} monitor`)];
-    const text = replaced(conf('nats-config', 'nats.conf'), [
-      ['port: 4222', `port: ${client}`],
-      ['"0.0.0.0:8222"', `"127.0.0.1:${monitor}"`],
-      ['host: "0.0.0.0"', 'host: "127.0.0.1"'],
-      ['/run/nats', own],
-      ['/data/jetstream', join(own, 'jetstream')],
-      ['port: 6222', `host: "127.0.0.1"\n  port: ${routes[name]}`],
-      ...names.map((other): [string, string] => [
-        `nats://${other}.nats-pods:6222`,
-        `nats://127.0.0.1:${routes[other]}`,
-      ]),
-    ]);
-    writeFileSync(join(own, 'nats.conf'), text);
-    writeFileSync(join(own, 'tls.conf'), conf('nats-config', 'tls.conf'));
-    const child = new Child({
-      name,
-      command: binary,
-      args: ['--config', join(own, 'nats.conf')],
-      env: { POD_NAME: name, NATS_USER, NATS_PASSWORD },
-      logFile: join(own, 'log'),
-      // The path the readiness probe asks.
-      ready: async () => (await fetch(`http://127.0.0.1:${monitor}/healthz?js-enabled-only=true`)).status === 200,
-    });
-    children.push(child);
-    await child.start();
-  });
-  await Promise.all(started);
-  natsUrl = names.map((name) => `nats://${NATS_USER}:${NATS_PASSWORD}@127.0.0.1:${at.get(name)}`).join(',');
-}
-
-/** infra/redis/redis.conf, with its password from the secret. */
-async function startRedis(): Promise<void> {
-  const own = folder('redis');
-  const client = await port('redis');
-  const { REDIS_PASSWORD = '', 'redis-auth.conf': auth = '' } = stringData('recur-stores');
-  writeFileSync(join(own, 'redis-auth.conf'), auth);
-  writeFileSync(join(own, 'tls.conf'), conf('redis-config', 'tls.conf'));
-  const text = replaced(conf('redis-config', 'redis.conf'), [
-    ['/etc/redis-auth/', `${own}/`],
-    ['/etc/redis/', `${own}/`],
-    ['bind * -::*', 'bind 127.0.0.1'],
-    ['port 6379', `port ${client}`],
-    ['dir /data', `dir ${own}`],
-  ]);
-  writeFileSync(join(own, 'redis.conf'), text);
-  redisUrl = `redis://:${REDIS_PASSWORD}@127.0.0.1:${client}`;
-  const redis = new Redis(redisUrl, { lazyConnect: true, retryStrategy: () => null });
-  redis.on('error', () => {});
-  const child = new Child({
-    name: 'redis',
-    command: await ensureRedis(),
-    args: [join(own, 'redis.conf')],
-    logFile: join(own, 'log'),
-    ready: async () => {
-      if (redis.status !== 'ready') await redis.connect();
-      return (await redis.ping()) === 'PONG';
-    },
-  });
-  children.push(child);
-  await child.start();
-  redis.disconnect();
-}
-
-/** Each must be there: a file that changed would otherwise run with addresses of a cluster. */
-function replaced(text: string, changes: [string, string][]): string {
-  return changes.reduce((done, [from, to]) => {
-    if (!done.includes(from)) throw new Error(`nothing to replace: ${from}`);
-    return done.replaceAll(from, to);
-  }, text);
-}
+/** The ConfigMap recur-ca, which is made on a cluster as secrets are. */
+const authority = (certificate: string): Manifest => ({
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  metadata: { name: 'recur-ca' },
+  stringData: { 'ca.crt': certificate },
+});
 
 async function start(service: ServiceName): Promise<void> {
   const tree = folder(`images/${service}`);
@@ -171,13 +93,13 @@ async function start(service: ServiceName): Promise<void> {
   const told = pod.env();
   const env: Record<string, string> = {
     ...told,
-    NATS_URL: natsUrl,
-    REDIS_URL: redisUrl,
+    NATS_URL: servers.natsUrl,
+    REDIS_URL: servers.redisUrl,
     GRPC_HOST: '127.0.0.1',
     HTTP_HOST: '127.0.0.1',
   };
   for (const [name, value] of Object.entries(told)) {
-    if (name.endsWith('_FILE')) env[name] = join(mounts, value);
+    if (name.endsWith('_FILE') || name === 'NODE_EXTRA_CA_CERTS') env[name] = join(mounts, value);
     else if (name.endsWith('_PORT')) env[name] = String(await port(`${service} ${name}`));
     else if (name.endsWith('_ADDR')) env[name] = `127.0.0.1:${at.get(`${value.split(':')[0]} GRPC_PORT`)}`;
   }
@@ -240,7 +162,7 @@ describe('then', () => {
     } finally {
       for (const client of Object.values(api)) client.close();
     }
-    const nats = await connect(addressesOf(natsUrl));
+    const nats = await connect(servers.natsOptions);
     const manager = await jetstreamManager(nats);
     for (const { name } of Object.values(STREAMS)) {
       const { config, cluster } = await manager.streams.info(name);

@@ -8,6 +8,8 @@ import { isWorkload, type Manifest, type Workload } from './manifest.ts';
 import { configOf } from './set-policy.ts';
 import { USER } from './sizing.ts';
 
+type Items = { key: string; path: string }[];
+
 /**
  * Runs what the manifests say, without Kubernetes: the environment of a pod, the files of its volumes, its user, a file system it
  * may not write. For tests; addresses and ports are this machine's.
@@ -53,16 +55,18 @@ export class Pod {
     return env;
   }
 
-  /** Writes the files of its secret volumes below `dir`, each at its path in the container. */
+  /** Writes the files of its volumes of secrets and ConfigMaps below `dir`, each at its path in the container. */
   mountSecrets(dir: string): void {
     for (const { name, mountPath } of this.#container.volumeMounts ?? []) {
       const volume = this.#workload.spec.template.spec.volumes?.find((each) => each.name === name);
-      const secret = volume?.secret as { secretName: string; items: { key: string; path: string }[] } | undefined;
-      if (secret === undefined) continue;
+      const secret = volume?.secret as { secretName: string; items: Items } | undefined;
+      const map = volume?.configMap as { name: string; items: Items } | undefined;
+      const from = secret?.secretName ?? map?.name;
+      if (from === undefined) continue;
       mkdirSync(join(dir, mountPath), { recursive: true });
-      for (const { key, path } of secret.items) {
-        const content = this.#secret(secret.secretName)[key];
-        if (content === undefined) throw new Error(`secret ${secret.secretName} has no ${key}`);
+      for (const { key, path } of secret?.items ?? map?.items ?? []) {
+        const content = this.#secret(from)[key];
+        if (content === undefined) throw new Error(`${from} has no ${key}`);
         writeFileSync(join(dir, mountPath, path), content);
         chmodSync(join(dir, mountPath, path), 0o444);
       }
