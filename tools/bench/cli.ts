@@ -5,6 +5,7 @@ import { ingest } from './ingest.ts';
 import { latency } from './latency.ts';
 import { matching } from './matching.ts';
 import { memory } from './memory.ts';
+import { merges } from './merges.ts';
 import { messageIds } from './message-ids.ts';
 import { type BenchOptions, readCommand } from './options.ts';
 import { profileReads } from './profile-reads.ts';
@@ -24,6 +25,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
   memory,
   'profile-reads': profileReads,
   aa,
+  merges,
 };
 
 const HELP = `npm run bench -- <name> [options]
@@ -42,9 +44,10 @@ line is the result as JSON. What each bench does, and what its bare loop does, i
   memory     bytes of Redis a profile takes with 20 traits and 10 windows
   profile-reads  p99 of GetProfile at 2,000 calls/s while events flow
   aa         false positives of the tests of experiments, on real customers nobody treated
+  merges     events/s of a storm in which every event joins two customers, and whether all is right afterwards
 
   --events N        how many events (e2e, sink, backfill), ids (message-ids), A/A tests (aa),
-                    customers (matching), profiles (memory: 1 amount instead of 3)
+                    customers (matching), profiles (memory: 1 amount instead of 3), merges (merges)
   --people N        customers of the sample shop (e2e)          (default 12000: 300,000 events are about their six months)
   --rounds N        ours and bare take turns so often           (ingest, e2e, matching)
   --seconds N       length of a turn (ingest), of the load (latency)

@@ -325,14 +325,14 @@ describe('metrics', () => {
         id,
         RecordKind.RECORD_KIND_SEGMENT,
         at,
-        SegmentChange.encode({ segmentId, revision: 1, entered }).finish(),
+        SegmentChange.encode(SegmentChange.fromPartial({ segmentId, revision: 1, entered })).finish(),
       );
     const stage = (id: string, to: string, at: number) =>
       record(
         id,
         RecordKind.RECORD_KIND_CLASS,
         at,
-        ClassChange.encode({ dimension: 'lifecycle', from: '', to, reason: '' }).finish(),
+        ClassChange.encode(ClassChange.fromPartial({ dimension: 'lifecycle', from: '', to, reason: '' })).finish(),
       );
     for (let i = 0; i < 80; i++) {
       const id = `p${i}`;

@@ -133,7 +133,9 @@ describe('rows in ClickHouse', () => {
         'b',
         RecordKind.RECORD_KIND_MERGED,
         5_000,
-        Merged.encode({ into: 'a', messageId: 'm1', identifierType: 'email', identified: true }).finish(),
+        Merged.encode(
+          Merged.fromPartial({ into: 'a', messageId: 'm1', identifierType: 'email', identified: true }),
+        ).finish(),
       ),
       record(
         'a',

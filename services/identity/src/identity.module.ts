@@ -1,11 +1,17 @@
+import { jetstream } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { type DynamicModule, Inject, Module, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import type { Redis } from 'ioredis';
 import { Counter, type Registry } from 'prom-client';
+import { AnalyticsServiceClient, type AnalyticsServiceService } from '#gen/recur/analytics/v1/analytics_service.ts';
+import { IdentifierType } from '#gen/recur/identity/v1/identifier_type.ts';
 import { IdentityServiceService } from '#gen/recur/identity/v1/identity_service.ts';
 import type { Readiness } from '#lib/boot/readiness.ts';
 import { CONFIG, LOGGER, NATS, READINESS, REDIS, REGISTRY, RPC_SERVICES } from '#lib/boot/tokens.ts';
-import { PhoneBook } from '#lib/identifiers/contact.ts';
+import { DefinitionStore } from '#lib/definitions/store.ts';
+import { TypesInForce } from '#lib/definitions/types-in-force.ts';
+import { IDENTIFIER_TYPE_KIND } from '#lib/identifiers/types.ts';
+import { createClient, type RpcClient } from '#lib/rpc/client.ts';
 import { type RpcService, rpcService } from '#lib/rpc/service.ts';
 import { IdentifierHasher } from '#lib/seal/identifier-hasher.ts';
 import { startBatchStage } from '#lib/stream/batch-stage.ts';
@@ -14,25 +20,62 @@ import type { RunningStage } from '#lib/stream/stage.ts';
 import type { Logger } from '#lib/telemetry/logger.ts';
 import { LANE, STREAMS, subjects } from '#lib/topology/topology.ts';
 import type { IdentityConfig } from './config.ts';
+import { checkType } from './core/check-type.ts';
 import { LaneHandler, type LaneMetrics } from './processor.ts';
-import { IdentityHandlers } from './rpc/identity-handlers.ts';
+import { CommandsRpc } from './rpc/commands-rpc.ts';
+import { GraphRpc } from './rpc/graph-rpc.ts';
+import { identityRpc } from './rpc/identity-rpc.ts';
+import { TypesRpc } from './rpc/types-rpc.ts';
+import { Announcer } from './store/announcer.ts';
 import { GraphStore } from './store/graph-store.ts';
+import { LogPast } from './store/past.ts';
 
 /** Input frames taken into one batch at most. */
 const MAX_FRAMES = 12;
 
-function services(config: IdentityConfig, redis: Redis): RpcService[] {
-  const hasher = new IdentifierHasher(config.identifierKeys);
-  const handlers = new IdentityHandlers(redis, stageTag('identity', LANE), hasher, new PhoneBook(config.country));
-  return [rpcService(IdentityServiceService, handlers)];
+const TYPES = Symbol('TYPES');
+const ANALYTICS = Symbol('ANALYTICS');
+type Analytics = RpcClient<typeof AnalyticsServiceService> | undefined;
+
+const TAG = stageTag('identity', LANE);
+
+async function services(
+  config: IdentityConfig,
+  nats: NatsConnection,
+  redis: Redis,
+  types: TypesInForce,
+  analytics: Analytics,
+): Promise<RpcService[]> {
+  const store = await DefinitionStore.open({
+    nats,
+    kind: IDENTIFIER_TYPE_KIND,
+    message: IdentifierType,
+    replicas: config.streamReplicas,
+    validate: checkType,
+    maxDefinitions: 200,
+  });
+  const graph = new GraphRpc(redis, TAG, new IdentifierHasher(config.identifierKeys), () => types.values);
+  const commands = new CommandsRpc(jetstream(nats), redis, TAG);
+  return [rpcService(IdentityServiceService, identityRpc(graph, commands, new TypesRpc(store), analytics))];
 }
 
+const typesInForce = (config: IdentityConfig, nats: NatsConnection, logger: Logger) =>
+  new TypesInForce(nats, config.country, logger, config.streamReplicas);
+
+const analyticsClient = ({ analyticsAddr }: IdentityConfig): Analytics =>
+  analyticsAddr === undefined ? undefined : createClient(AnalyticsServiceClient, analyticsAddr);
+
 @Module({
-  providers: [{ provide: RPC_SERVICES, useFactory: services, inject: [CONFIG, REDIS] }],
+  providers: [
+    { provide: TYPES, useFactory: typesInForce, inject: [CONFIG, NATS, LOGGER] },
+    { provide: ANALYTICS, useFactory: analyticsClient, inject: [CONFIG] },
+    { provide: RPC_SERVICES, useFactory: services, inject: [CONFIG, NATS, REDIS, TYPES, ANALYTICS] },
+  ],
   exports: [RPC_SERVICES],
 })
 class IdentityModule implements OnModuleInit, OnModuleDestroy {
   #stage: RunningStage | undefined;
+  #announcer: Announcer | undefined;
 
   constructor(
     @Inject(CONFIG) private readonly config: IdentityConfig,
@@ -41,12 +84,17 @@ class IdentityModule implements OnModuleInit, OnModuleDestroy {
     @Inject(LOGGER) private readonly logger: Logger,
     @Inject(REGISTRY) private readonly registry: Registry,
     @Inject(READINESS) private readonly readiness: Readiness,
+    @Inject(TYPES) private readonly types: TypesInForce,
+    @Inject(ANALYTICS) private readonly analytics: Analytics,
   ) {}
 
   async onModuleInit(): Promise<void> {
     const { nats, redis, logger, registry } = this;
     const { partitions, clock: mode, replicaId } = this.config;
     const metrics = laneMetrics(registry);
+    const announcer = new Announcer(jetstream(nats), redis, TAG, logger);
+    this.#announcer = announcer;
+    await this.types.follow((definition) => announcer.announce(definition));
     const stage = await startBatchStage({
       stage: 'identity',
       stream: STREAMS.ingest.name,
@@ -61,7 +109,8 @@ class IdentityModule implements OnModuleInit, OnModuleDestroy {
       registry,
       handler: (where) => {
         const store = new GraphStore(redis, stageTag('identity', where.partition), where.token);
-        return new LaneHandler(where, store, { partitions, mode, metrics });
+        const past = new LogPast(where.js, where.jsm, partitions);
+        return new LaneHandler(where, store, { partitions, mode, metrics, past });
       },
     });
     this.#stage = stage;
@@ -69,6 +118,9 @@ class IdentityModule implements OnModuleInit, OnModuleDestroy {
   }
 
   async onModuleDestroy(): Promise<void> {
+    this.#announcer?.stop();
+    this.types.stop();
+    this.analytics?.close();
     await this.#stage?.stop();
   }
 }

@@ -1,6 +1,7 @@
+import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import type { BatchHandler, BatchWhere } from '#lib/stream/batch-stage.ts';
 import { failPoint } from '#lib/stream/fail-points.ts';
-import { decodeFrame, type LogRecord } from '#lib/stream/frames.ts';
+import { decodeFrame, type LogFrame, type LogRecord } from '#lib/stream/frames.ts';
 import type { LogMessage } from '#lib/stream/log-reader.ts';
 import type { ClockMode } from '#lib/stream/steps.ts';
 import { type PlacedRecord, SubjectWriter } from '#lib/stream/subject-writer.ts';
@@ -8,7 +9,9 @@ import { partitionOf, STREAMS, subjects } from '#lib/topology/topology.ts';
 import { type LaneEvent, type Resolved, resolve } from './core/batch.ts';
 import { readEventKeys } from './core/event-keys.ts';
 import { Graph, type GraphSource } from './core/graph.ts';
+import { RulesInForce } from './core/rules-in-force.ts';
 import { type ClaimedFrame, DAY_MS, seenKey } from './core/seen.ts';
+import { Control, type PastReader, RULES_KEY } from './processor-control.ts';
 
 /** What the lane keeps; src/store has the one over Redis. */
 export interface LaneStore extends GraphSource {
@@ -16,7 +19,14 @@ export interface LaneStore extends GraphSource {
   claim(frames: readonly ClaimedFrame[], day: number): Promise<boolean[]>;
   loadOwners(keys: Iterable<string>): Promise<void>;
   loadNodes(customerIds: Iterable<string>): Promise<void>;
-  commit(position: LanePosition, graph: Graph, taken: readonly string[], day: number): Promise<void>;
+  value(key: string): Promise<Buffer | null>;
+  commit(
+    position: LanePosition,
+    graph: Pick<Graph, 'moved' | 'newNodes'>,
+    taken: readonly string[],
+    day: number,
+    values?: ReadonlyMap<string, Buffer>,
+  ): Promise<void>;
 }
 
 export interface LanePosition {
@@ -34,6 +44,11 @@ const TELL_TIME_MS = 3_600_000;
 
 type Arrived = LaneEvent & { readonly seenKey: string };
 
+interface Frame extends LogFrame {
+  readonly seq: number;
+  readonly storedAt: number;
+}
+
 /**
  * The way of a lane: frames in, message ids seen before dropped, customers resolved, one frame a partition out, then graph,
  * ids and position committed in one step. A batch always covers whole input frames.
@@ -44,6 +59,8 @@ export class LaneHandler implements BatchHandler {
   private readonly partitions: number;
   private readonly mode: ClockMode;
   private readonly metrics: LaneMetrics;
+  private readonly rules = new RulesInForce();
+  private readonly control: Control;
   private writers: SubjectWriter[] = [];
   private clock = 0;
   /** Somebody moved the clock: every partition is told, however little it was. */
@@ -52,18 +69,20 @@ export class LaneHandler implements BatchHandler {
   constructor(
     where: BatchWhere,
     store: LaneStore,
-    settings: { partitions: number; mode: ClockMode; metrics: LaneMetrics },
+    settings: { partitions: number; mode: ClockMode; metrics: LaneMetrics; past: PastReader },
   ) {
     this.where = where;
     this.store = store;
     this.partitions = settings.partitions;
     this.mode = settings.mode;
     this.metrics = settings.metrics;
+    this.control = new Control(store, settings.past, this.rules);
   }
 
   async open(): Promise<{ fromSeq: number }> {
     const { seq, clock } = await this.store.load();
     this.clock = clock;
+    this.rules.load((await this.store.value(RULES_KEY)) ?? new Uint8Array());
     const { alive } = this.where;
     const open = (_: unknown, p: number) =>
       SubjectWriter.open(this.where, STREAMS.log.name, subjects.log(p, 'event'), alive);
@@ -73,10 +92,25 @@ export class LaneHandler implements BatchHandler {
 
   async close(): Promise<void> {}
 
+  /** Frames of events together, each frame that commands or defines by itself: what it needs is read as it is at that point. */
   async apply(messages: readonly LogMessage[]): Promise<void> {
-    const last = messages.at(-1);
+    let events: Frame[] = [];
+    for (const { seq, storedAt, data } of messages) {
+      const frame = { ...decodeFrame(data), seq, storedAt };
+      if (frame.records.every((r) => r.kind === RecordKind.RECORD_KIND_EVENT)) events.push(frame);
+      else {
+        await this.applyEvents(events);
+        events = [];
+        await this.applyControl(frame);
+      }
+    }
+    await this.applyEvents(events);
+  }
+
+  private async applyEvents(batch: readonly Frame[]): Promise<void> {
+    const last = batch.at(-1);
     if (!last) return;
-    const frames = messages.map((m) => this.eventsOf(m));
+    const frames = batch.map((frame) => this.eventsOf(frame));
     const arrived = frames.flat();
     const day = Math.floor(last.storedAt / DAY_MS);
     const events = await this.unseen(frames, arrived, day);
@@ -91,9 +125,23 @@ export class LaneHandler implements BatchHandler {
     this.metrics.duplicates(arrived.length - events.length);
   }
 
-  private eventsOf(message: LogMessage): Arrived[] {
-    const { seq, storedAt } = message;
-    const frame = decodeFrame(message.data);
+  private async applyControl(frame: Frame): Promise<void> {
+    const { seq, storedAt, records } = frame;
+    if (records.length > 1) throw new Error(`INGEST ${seq}: a record that is no event comes in a frame of its own`);
+    const day = Math.floor(storedAt / DAY_MS);
+    // Takes nothing, but makes sure that the graph is ours and where we left it.
+    await this.store.claim([], day);
+    if (this.mode === 'live') this.clock = Math.max(this.clock, storedAt);
+    const at = { seq, index: 0, now: this.clock };
+    const { outputs, last, change, values } = await this.control.apply(records[0] as LogRecord, at);
+    await this.publish(outputs, seq, last);
+    failPoint('identity', 'before_commit');
+    await this.store.commit({ seq, clock: this.clock }, change, [], day, values);
+    failPoint('identity', 'after_commit');
+  }
+
+  private eventsOf(frame: Frame): Arrived[] {
+    const { seq, storedAt } = frame;
     if (this.mode === 'live') this.clock = Math.max(this.clock, storedAt);
     const events = frame.records.map(({ body }, index): Arrived => {
       const keys = readEventKeys(body);
@@ -123,7 +171,7 @@ export class LaneHandler implements BatchHandler {
   private async graphFor(events: readonly LaneEvent[]): Promise<Graph> {
     const keys = events.flatMap((e) => e.keys.identifiers.map((i) => i.key));
     await this.store.loadOwners(keys);
-    const graph = new Graph(this.store);
+    const graph = new Graph(this.store, this.rules.types);
     const touched: string[] = [];
     for (const { keys: k } of events) {
       if (graph.settled(k.identifiers) !== undefined) continue;
@@ -152,7 +200,7 @@ export class LaneHandler implements BatchHandler {
     }
   }
 
-  private async publish(resolved: readonly Resolved[], throughSeq: number): Promise<void> {
+  private async publish(resolved: readonly Resolved[], throughSeq: number, last?: string): Promise<void> {
     const byPartition: PlacedRecord[][] = this.writers.map(() => []);
     let seq = -1;
     let ordinal = 0;
@@ -174,11 +222,11 @@ export class LaneHandler implements BatchHandler {
     const watermarkMs = this.mode === 'event' ? this.clock : 0;
     const end = { throughSeq, ahead: 0, aheadSeq: 0, watermarkMs };
     failPoint('identity', 'before_publish');
-    await Promise.all(
-      this.writers.map((writer, p) =>
-        writer.publish(byPartition[p] ?? [], end, this.tellTime || watermarkMs - writer.watermarkMs >= TELL_TIME_MS),
-      ),
-    );
+    const write = (writer: SubjectWriter, p: number) =>
+      writer.publish(byPartition[p] ?? [], end, this.tellTime || watermarkMs - writer.watermarkMs >= TELL_TIME_MS);
+    const waits = last === undefined ? -1 : partitionOf(last, this.partitions);
+    await Promise.all(this.writers.map((writer, p) => (p === waits ? undefined : write(writer, p))));
+    if (waits >= 0) await write(this.writers[waits] as SubjectWriter, waits);
     this.tellTime = false;
     failPoint('identity', 'after_publish');
   }

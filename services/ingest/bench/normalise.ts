@@ -3,6 +3,9 @@
 import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 import { Event } from '#gen/recur/log/v1/event.ts';
+import { PhoneBook } from '#lib/identifiers/contact.ts';
+import { IdentifierTypes } from '#lib/identifiers/types.ts';
+import { IdentifierValues } from '#lib/identifiers/values.ts';
 import { IdentifierHasher } from '#lib/seal/identifier-hasher.ts';
 import { KeyRing } from '#lib/seal/keys.ts';
 import { Sealer } from '#lib/seal/sealer.ts';
@@ -22,7 +25,14 @@ const STRETCH = 100;
 
 const keys = KeyRing.parse('1'.repeat(64));
 const rules: Rules = { clock: 'live', currency: 'CNY', country: 'CN', personalTraits: [] };
-const tools = toolsOf(new IdentifierHasher(keys), new Sealer(keys), () => {}, new TraitTypes());
+const values = new IdentifierValues(new IdentifierTypes(), new PhoneBook(rules.country));
+const tools = toolsOf(
+  new IdentifierHasher(keys),
+  new Sealer(keys),
+  () => values,
+  () => {},
+  new TraitTypes(),
+);
 const route = routeOf('/v1/batch');
 if (route === undefined) throw new Error('no route');
 

@@ -15,6 +15,7 @@ import { IngestServiceService } from '#gen/recur/ingest/v1/ingest_service.ts';
 import { TraitType } from '#gen/recur/profile/v1/trait_type.ts';
 import type { Readiness } from '#lib/boot/readiness.ts';
 import { CONFIG, FASTIFY, LOGGER, NATS, READINESS, REGISTRY, RPC_SERVICES } from '#lib/boot/tokens.ts';
+import { TypesInForce } from '#lib/definitions/types-in-force.ts';
 import { type DefinitionSource, watchDefinitions } from '#lib/definitions/watch.ts';
 import { rpcService } from '#lib/rpc/service.ts';
 import { IdentifierHasher } from '#lib/seal/identifier-hasher.ts';
@@ -37,6 +38,7 @@ class Ingest implements OnModuleInit, OnApplicationShutdown {
   readonly #publisher: JetStreamPublisher;
   readonly #writer: FrameWriter;
   readonly #fastify: FastifyInstance;
+  readonly #types: TypesInForce;
   readonly #readiness: Readiness;
   readonly #traitTypes = new TraitTypes();
   readonly #declared: DefinitionSource;
@@ -56,8 +58,10 @@ class Ingest implements OnModuleInit, OnApplicationShutdown {
     const seconds = () => performance.now() / 1000;
     this.#writer = new FrameWriter(this.#publisher, metrics, { ...FRAME_LIMITS, maxPendingBytes }, seconds);
     const hasher = new IdentifierHasher(identifierKeys);
-    const tools = toolsOf(hasher, new Sealer(sealingKeys), metrics.dropped, this.#traitTypes);
     this.#declared = watchDefinitions(nats, [TRAIT_TYPE_KIND], { replicas: config.streamReplicas, logger });
+    this.#types = new TypesInForce(nats, config.rules.country, logger, config.streamReplicas);
+    const values = () => this.#types.values;
+    const tools = toolsOf(hasher, new Sealer(sealingKeys), values, metrics.dropped, this.#traitTypes);
     const intake = new Intake(rules, tools, this.#writer);
     this.#http = new HttpApi({ intake, writeKeys, metrics, logger, maxHeldBytes: maxPendingBytes, now });
     const advanceClock = (timeMs: number) => this.#publisher.advanceClock(timeMs);
@@ -70,6 +74,8 @@ class Ingest implements OnModuleInit, OnApplicationShutdown {
     await this.#declared.start(({ id, revision, deleted, body }) =>
       this.#traitTypes.apply(id, revision, deleted ? undefined : TraitType.decode(body)),
     );
+    // Before the first event: a value blocked today must not slip through at every start.
+    await this.#types.follow();
     this.#readiness.add('log', () => this.#publisher.reachable);
     // Past Nest and past Fastify's body parsing: from here on the request is the tracking API's own.
     this.#fastify.addHook('onRequest', (request, reply, done) => {
@@ -82,6 +88,7 @@ class Ingest implements OnModuleInit, OnApplicationShutdown {
   /** Requests have ended by now, or were cut: what they gave to the writer is still stored. */
   onApplicationShutdown(): Promise<void> {
     this.#declared.stop();
+    this.#types.stop();
     return this.#writer.flushed();
   }
 }

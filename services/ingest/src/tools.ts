@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { IdentifierValues } from '#lib/identifiers/values.ts';
 import { Recent } from '#lib/recent/recent.ts';
 import type { IdentifierHasher } from '#lib/seal/identifier-hasher.ts';
 import type { Sealer } from '#lib/seal/sealer.ts';
@@ -14,6 +15,7 @@ const MAX_KEPT_LENGTH = 256;
 export function toolsOf(
   hasher: IdentifierHasher,
   sealer: Sealer,
+  values: () => IdentifierValues,
   dropped: (type: string, reason: DropReason) => void,
   traitTypes: TraitTypes,
 ): Tools {
@@ -22,7 +24,8 @@ export function toolsOf(
   // share a name.
   const sealed = new Recent<Buffer>(SEALED_KEPT);
   return {
-    hash: (type, normalised) => hasher.hash(type, normalised),
+    hash: (type, normalised) => hasher.hash(type, values().matched(type, normalised)),
+    values,
     seal: (json, subject) => {
       if (json.length > MAX_KEPT_LENGTH) return sealer.seal(json);
       const key = `${subject}\n${json}`;

@@ -25,6 +25,7 @@ const out: Effects = {
   setTimer: nothing,
   cancelTimer: nothing,
   setPending: nothing,
+  handOver: nothing,
   clearPending: nothing,
   deadLetter: nothing,
 };

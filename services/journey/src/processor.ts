@@ -1,12 +1,21 @@
 import type { JourneyState } from '#gen/recur/journey/v1/state.ts';
-import { ClassChange, Exposure, SegmentChange, SendRequest, Step } from '#gen/recur/log/v1/changes.ts';
+import { ClassChange, EnrolmentsMoved, Exposure, SegmentChange, SendRequest, Step } from '#gen/recur/log/v1/changes.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
-import type { Context, DefinitionChange, Effects, Input, Processor, StageSpec } from '#lib/stream/processor.ts';
+import type {
+  Context,
+  DefinitionChange,
+  Effects,
+  Input,
+  Processor,
+  StageSpec,
+  Unmerge,
+} from '#lib/stream/processor.ts';
 import { absorbState } from './core/absorb.ts';
 import { endWait } from './core/advance.ts';
 import { type Compiled, type CompiledJourneys, compileJourneys, DEFINITION_KIND } from './core/compile.ts';
 import { peekEventName } from './core/event/peek.ts';
 import { SeenEvent } from './core/event/seen.ts';
+import { partState } from './core/part.ts';
 import { placeOf } from './core/place.ts';
 import { onClass, onEvent, onSegment } from './core/react.ts';
 import type { JourneyEffects, Run } from './core/run.ts';
@@ -32,15 +41,15 @@ export class JourneyProcessor implements Processor<JourneyState, CompiledJourney
       case RecordKind.RECORD_KIND_EVENT: {
         const name = peekEventName(input.body);
         if (name === undefined || !ctx.definitions.eventNames.has(name)) return undefined;
-        const run = this.#run(state, ctx, out);
+        const run = this.#run(state, ctx, out, input);
         return onEvent(run, new SeenEvent(name, input.body)) ? run.state : undefined;
       }
       case RecordKind.RECORD_KIND_SEGMENT: {
-        const run = this.#run(state, ctx, out);
+        const run = this.#run(state, ctx, out, input);
         return onSegment(run, SegmentChange.decode(input.body)) ? run.state : undefined;
       }
       case RecordKind.RECORD_KIND_CLASS: {
-        const run = this.#run(state, ctx, out);
+        const run = this.#run(state, ctx, out, input);
         return onClass(run, ClassChange.decode(input.body)) ? run.state : undefined;
       }
       default:
@@ -73,8 +82,24 @@ export class JourneyProcessor implements Processor<JourneyState, CompiledJourney
     return sweepJourney(this.#run(state, ctx, out), change.id, change.deleted) ? state : undefined;
   }
 
-  #run(state: JourneyState | undefined, ctx: JourneyContext, out: Effects): Run {
+  readonly unmerge: Unmerge<JourneyState, CompiledJourneys> = {
+    late: 'return',
+    restart: (state, { departed }, ctx, out) => {
+      if (state === undefined) return undefined;
+      for (const [customerId, part] of partState(this.#run(state, ctx, out), departed)) {
+        const enrolments = [...part.enrolments, ...part.past].map((e) => e.enrolmentId);
+        if (enrolments.length === 0) continue;
+        out.handOver(customerId, stateCodec.encode(part));
+        const moved = EnrolmentsMoved.encode({ customerId, enrolmentIds: enrolments }).finish();
+        out.emit(RecordKind.RECORD_KIND_ENROLMENTS_MOVED, moved);
+      }
+      return state;
+    },
+  };
+
+  #run(state: JourneyState | undefined, ctx: JourneyContext, out: Effects, at = NOWHERE): Run {
     return {
+      at,
       now: ctx.now,
       customerId: ctx.customerId,
       timeZone: this.#timeZone,
@@ -84,6 +109,8 @@ export class JourneyProcessor implements Processor<JourneyState, CompiledJourney
     };
   }
 }
+
+const NOWHERE = { seq: 0, index: 0 };
 
 /** Core's effects as records of the log. */
 class EncodedEffects implements JourneyEffects {

@@ -61,7 +61,7 @@ const buyers: StageSpec<Buffer> = {
     process(state, { kind, body }, _ctx, out) {
       if (state || kind !== RecordKind.RECORD_KIND_EVENT || peekEventName(body) !== 'Order Completed') return undefined;
       const change = { segmentId: 'buyers', revision: 1, entered: true };
-      out.emit(RecordKind.RECORD_KIND_SEGMENT, SegmentChange.encode(change).finish());
+      out.emit(RecordKind.RECORD_KIND_SEGMENT, SegmentChange.encode({ ...change, restored: false }).finish());
       return Buffer.from([1]);
     },
   },

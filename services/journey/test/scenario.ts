@@ -1,8 +1,16 @@
 import { StoredJourney } from '#gen/recur/journey/v1/journey.ts';
-import { ClassChange, Exposure, SegmentChange, SendRequest, Step, StepAction } from '#gen/recur/log/v1/changes.ts';
+import {
+  ClassChange,
+  EnrolmentsMoved,
+  Exposure,
+  SegmentChange,
+  SendRequest,
+  Step,
+  StepAction,
+} from '#gen/recur/log/v1/changes.ts';
 import { Event, EventType } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
-import { type HarnessOutput, ProcessorHarness } from '#lib/stream/testing.ts';
+import { type HarnessEvent, type HarnessOutput, ProcessorHarness } from '#lib/stream/testing.ts';
 import { DEFINITION_KIND } from '../src/core/compile.ts';
 import { parseDuration } from '../src/core/definition/duration.ts';
 import { readJourney } from '../src/core/definition/read.ts';
@@ -21,6 +29,8 @@ export type Happening = { at?: string; who?: string } & (
   | { leaves: string }
   | { class: [dimension: string, from: string, to: string] }
   | { mergedInto: string }
+  /** `who` gets the events with these numbers back, counted from 0; the others stay. */
+  | { unmergedFrom: string; own: readonly number[] }
   | { move: Move; journey?: string }
   | { edit: string }
   | { delete: string }
@@ -62,13 +72,22 @@ export class World {
     if ('enters' in happening || 'leaves' in happening) {
       const segmentId = 'enters' in happening ? happening.enters : happening.leaves;
       const change = { segmentId, revision: 1, entered: 'enters' in happening };
-      return input(RECORD_KIND_SEGMENT, SegmentChange.encode(change).finish());
+      return input(RECORD_KIND_SEGMENT, SegmentChange.encode({ ...change, restored: false }).finish());
     }
     if ('class' in happening) {
       const [dimension, from, to] = happening.class;
-      return input(RECORD_KIND_CLASS, ClassChange.encode({ dimension, from, to, reason: '' }).finish());
+      return input(
+        RECORD_KIND_CLASS,
+        ClassChange.encode({ dimension, from, to, reason: '', restored: false }).finish(),
+      );
     }
     if ('mergedInto' in happening) return this.harness.merge(who, happening.mergedInto, this.#now);
+    if ('unmergedFrom' in happening) {
+      const own = new Set(happening.own);
+      const { events } = this.harness;
+      const whose = (event: HarnessEvent) => (own.has(events.indexOf(event)) ? who : happening.unmergedFrom);
+      return this.harness.unmerge(happening.unmergedFrom, whose, this.#now);
+    }
     if ('move' in happening) return this.#move(happening.journey ?? this.#only(), happening.move);
     if ('edit' in happening) return this.#edit(happening.edit);
     if ('delete' in happening) return this.#define(happening.delete, undefined);
@@ -111,6 +130,10 @@ export class World {
         this.exposures.push({ customerId, exposure });
         const { experimentId, variant, holdOut } = exposure;
         return `${customerId} EXPOSURE ${experimentId}=${variant}${holdOut ? ' held out' : ''}`;
+      }
+      if (kind === RecordKind.RECORD_KIND_ENROLMENTS_MOVED) {
+        const moved = EnrolmentsMoved.decode(body);
+        return `${customerId} GIVES ${moved.enrolmentIds.length} TO ${moved.customerId}`;
       }
       const step = Step.decode(body);
       this.steps.push({ customerId, step });

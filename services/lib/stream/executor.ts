@@ -1,8 +1,9 @@
-import { Definition, Handover, Merged } from '#gen/recur/log/v1/changes.ts';
+import { Definition, Handover, HistoryRecord, Merged, Restart } from '#gen/recur/log/v1/changes.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { partitionOf } from '#lib/topology/topology.ts';
 import type { LogRecord } from './frames.ts';
 import type { ActiveDefinition, Context, DefinitionChange, Effects, Processor, StageSpec } from './processor.ts';
+import { departedOf } from './restart.ts';
 import { type Entry, encodeEntry } from './states.ts';
 import type { Step } from './steps.ts';
 import { splitTimerKey, TimerBook, timerKey } from './timers.ts';
@@ -70,6 +71,9 @@ export class PoisonError extends Error {
   }
 }
 
+/** How long a timer waits for the history of its customer. */
+const RESTORING_MS = 1_000;
+
 /** A definition record of this kind asks the stage to go on with its sweep. */
 export const SWEEP_KIND = '@sweep';
 
@@ -136,6 +140,10 @@ export class Executor<S, D> {
     return encodeEntry(entry, this.spec.codec);
   }
 
+  encodeState(state: S): Uint8Array {
+    return this.spec.codec.encode(state);
+  }
+
   decodeState(bytes: Uint8Array): S {
     return this.spec.codec.decode(bytes);
   }
@@ -165,6 +173,8 @@ class Batch<S, D> implements Effects, Context<D> {
   private byTimer = false;
   private emitted: number;
   private refusal: string | undefined;
+  /** Of the unmerge at hand. */
+  private laneSeq = 0;
 
   constructor(
     executor: Executor<S, D>,
@@ -221,6 +231,11 @@ class Batch<S, D> implements Effects, Context<D> {
       if (entry.state === undefined) continue;
       this.byTimer = true;
       this.now = Math.max(this.now, t.due);
+      if (entry.restart?.restoring) {
+        // Half a state decides nothing: a moment later it is whole.
+        this.timers.set(t.key, this.now + RESTORING_MS);
+        continue;
+      }
       const state = entry.state;
       this.guard(customerId, `timer ${t.key}`, entry, () => this.processor.onTimer?.(state, timerId, this, this));
     }
@@ -235,14 +250,17 @@ class Batch<S, D> implements Effects, Context<D> {
     }
     const { customerId } = record;
     const entry = this.input.entry(customerId);
-    if (entry.mergedInto !== undefined) this.forward(entry.mergedInto, record);
+    if (record.kind === RecordKind.RECORD_KIND_RESTART) this.restart(customerId, entry, step, record);
+    else if (entry.mergedInto !== undefined) this.forward(entry.mergedInto, record);
     else if (record.kind === RecordKind.RECORD_KIND_MERGED) this.merge(customerId, entry, record);
+    else if (record.kind === RecordKind.RECORD_KIND_HISTORY) this.replay(entry, step, record);
+    else if (record.kind === RecordKind.RECORD_KIND_RESTORED) this.restored(entry, step, record);
     else this.applyTo(entry, step, record);
   }
 
   private applyTo(entry: Entry<S>, step: Step, record: LogRecord): void {
     const { customerId } = record;
-    const at = `${step.seq}/${step.index}/${record.originSeq}/${record.kind}`;
+    const at = placeOf(step, record);
     const { seq, index } = step;
     const call = () =>
       record.kind === RecordKind.RECORD_KIND_HANDOVER
@@ -280,7 +298,12 @@ class Batch<S, D> implements Effects, Context<D> {
   }
 
   private absorb(entry: Entry<S>, record: LogRecord): S | undefined {
-    const { from, state } = Handover.decode(record.body);
+    const { from, state, laneSeq } = Handover.decode(record.body);
+    const restarted = entry.restart?.laneSeq ?? 0;
+    if (laneSeq > 0 && laneSeq < restarted) {
+      if (this.processor.unmerge?.late === 'return') this.pass(from, { from, state, laneSeq: restarted });
+      return undefined;
+    }
     const other = this.executor.decodeState(state);
     return this.processor.absorb ? this.processor.absorb(entry.state, other, from, this, this) : (entry.state ?? other);
   }
@@ -292,13 +315,74 @@ class Batch<S, D> implements Effects, Context<D> {
       return;
     }
     if (entry.state !== undefined) {
-      const state = this.executor.encode(entry);
-      const body = Handover.encode({ from: customerId, state: Buffer.from(state) }).finish();
-      this.push(into, RecordKind.RECORD_KIND_HANDOVER, body, partitionOf(into, this.partitions));
+      const state = Buffer.from(this.executor.encodeState(entry.state));
+      this.pass(into, { from: customerId, state, laneSeq: record.originSeq });
     }
     entry.state = undefined;
+    entry.restart = undefined;
     entry.mergedInto = into;
     entry.dirty = true;
+  }
+
+  private pass(to: string, handover: Handover): void {
+    const body = Handover.encode(handover).finish();
+    this.push(to, RecordKind.RECORD_KIND_HANDOVER, body, partitionOf(to, this.partitions));
+  }
+
+  /** A merge is taken back: the customer is its own again, or part of another than before, and its history follows. */
+  private restart(customerId: string, entry: Entry<S>, step: Step, record: LogRecord): void {
+    const { unmerge } = this.processor;
+    const { into, laneSeq, departed } = Restart.decode(record.body);
+    const before = entry.state;
+    entry.mergedInto = undefined;
+    this.laneSeq = laneSeq;
+    if (unmerge) {
+      entry.state = undefined;
+      const restart = { into, departed: departed.map(departedOf) };
+      this.guard(customerId, placeOf(step, record), entry, () => unmerge.restart(before, restart, this, this), record);
+    }
+    if (into !== '') {
+      this.become(customerId, entry, into, unmerge?.replay !== undefined);
+      return;
+    }
+    const restoring = unmerge?.replay !== undefined;
+    entry.restart = { laneSeq, restoring, before: restoring ? before : undefined };
+    entry.dirty = true;
+  }
+
+  /** Part of `into` from now on; what is no fold of events goes with it. */
+  private become(customerId: string, entry: Entry<S>, into: string, folded: boolean): void {
+    if (entry.state !== undefined && !folded) {
+      const state = Buffer.from(this.executor.encodeState(entry.state));
+      this.pass(into, { from: customerId, state, laneSeq: this.laneSeq });
+    }
+    entry.state = undefined;
+    entry.restart = undefined;
+    entry.mergedInto = into;
+    entry.dirty = true;
+  }
+
+  private replay(entry: Entry<S>, step: Step, record: LogRecord): void {
+    const replay = this.processor.unmerge?.replay;
+    if (!replay || !entry.restart?.restoring) return;
+    const { kind, body, timeMs, seq, index } = HistoryRecord.decode(record.body);
+    const now = this.now;
+    this.now = timeMs;
+    const input = { kind, body, seq, index };
+    const call = () => replay.call(this.processor.unmerge, entry.state, input, this);
+    this.guard(record.customerId, placeOf(step, record), entry, call, record);
+    this.now = now;
+  }
+
+  private restored(entry: Entry<S>, step: Step, record: LogRecord): void {
+    const { restart } = entry;
+    const { unmerge } = this.processor;
+    if (!restart?.restoring) return;
+    const { before } = restart;
+    entry.restart = { laneSeq: restart.laneSeq, restoring: false, before: undefined };
+    entry.dirty = true;
+    const call = () => unmerge?.restored?.(before, entry.state, this, this);
+    this.guard(record.customerId, placeOf(step, record), entry, call, record);
   }
 
   private forward(into: string, record: LogRecord): void {
@@ -325,7 +409,8 @@ class Batch<S, D> implements Effects, Context<D> {
       const entry = this.input.entry(customerId);
       for (const sweep of together) {
         const { state } = entry;
-        if (state === undefined) break;
+        // Whoever is being restored is evaluated anew at the end in any case.
+        if (state === undefined || entry.restart?.restoring) break;
         this.guard(customerId, `sweep ${sweep.kind}/${sweep.id} ${customerId}`, entry, () =>
           this.processor.sweep?.(state, sweep, this, this),
         );
@@ -380,7 +465,16 @@ class Batch<S, D> implements Effects, Context<D> {
     this.pending.set(key, null);
   }
 
+  handOver(customerId: string, state: Uint8Array): void {
+    this.pass(customerId, { from: this.customerId, state: Buffer.from(state), laneSeq: this.laneSeq });
+  }
+
   deadLetter(reason: string): void {
     this.refusal = reason;
   }
+}
+
+/** Names a record among those of a batch. */
+function placeOf({ seq, index }: Step, { originSeq, kind }: LogRecord): string {
+  return `${seq}/${index}/${originSeq}/${kind}`;
 }

@@ -34,6 +34,36 @@ export interface Processor<S, D = undefined> {
 
   /** Whether a change needs a sweep at all. Left out: every change does. */
   sweeps?(change: DefinitionChange): boolean;
+  /** What to do when a merge is taken back. Without it states stay as they are. */
+  readonly unmerge?: Unmerge<S, D>;
+}
+
+/**
+ * A merge was taken back (docs/decisions/0007): each customer concerned begins anew and gets its own history again. Nothing
+ * may be sent because of that; tell what is different at the end, marked as restored where somebody would act on it.
+ */
+export interface Unmerge<S, D = undefined> {
+  /**
+   * The customer begins anew: take out what is not a fold of its events and belongs to somebody who departs (`handOver`), cancel
+   * timers that end. Returns what history is folded into.
+   */
+  restart(state: S | undefined, restart: RestartOf, ctx: Context<D>, out: Effects): S | undefined;
+  /** One record of the customer's own history, at `ctx.now` then. Left out: the state is no fold of events. */
+  replay?(state: S | undefined, input: Input, ctx: Context<D>): S | undefined;
+  /** The history is complete; `before` is what the customer was. */
+  restored?(before: S | undefined, state: S | undefined, ctx: Context<D>, out: Effects): S | undefined;
+  /**
+   * A state handed over by a merge before, that comes only now: what history told already (`drop`), or what is handed on to who
+   * that customer is now (`return`).
+   */
+  readonly late: 'drop' | 'return';
+}
+
+export interface RestartOf {
+  /** Not empty: the customer is part of this one. */
+  readonly into: string;
+  /** Who was part of the customer and is not any more; `has` tells whether a place in the log is an event of theirs. */
+  readonly departed: readonly { readonly customerId: string; has(seq: number, index: number): boolean }[];
 }
 
 /** One record. `body` belongs to the kit: decode what you need now, keep no reference to it. */
@@ -67,6 +97,8 @@ export interface Effects {
    */
   setPending(key: string, bytes: Uint8Array): void;
   clearPending(key: string): void;
+  /** Gives a state, encoded by the stage's codec, to another customer, who absorbs it. Only in `restart`, or because of it. */
+  handOver(customerId: string, state: Uint8Array): void;
   /** Refuse this record: it goes to the dead letters with the reason, state and other effects stay as they were. */
   deadLetter(reason: string): void;
 }

@@ -1,4 +1,4 @@
-import { Definition, Merged } from '#gen/recur/log/v1/changes.ts';
+import { Definition, HistoryRecord, Merged, Restart, Restored } from '#gen/recur/log/v1/changes.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { type BatchInput, Executor, type Output, PoisonError, type Position, START, SWEEP_KIND } from './executor.ts';
 import type { LogRecord } from './frames.ts';
@@ -13,6 +13,15 @@ export interface HarnessOutput {
   readonly body: Uint8Array;
 }
 
+export interface HarnessEvent {
+  readonly customerId: string;
+  readonly kind: RecordKind;
+  readonly body: Uint8Array;
+  readonly timeMs: number;
+  readonly seq: number;
+  readonly index: number;
+}
+
 /**
  * Runs a processor in memory with the kit's own executor: states go through their codec after every call, timers fire in
  * order, merges hand over. For unit tests of processors; one partition.
@@ -21,6 +30,8 @@ export class ProcessorHarness<S, D = undefined> {
   readonly pending = new Map<string, { customerId: string; bytes: Uint8Array }>();
   readonly deadLetters: { customerId: string; reason: string }[] = [];
   readonly timers = new Map<string, number>();
+  /** Events and changes of identity put in so far. */
+  readonly events: HarnessEvent[] = [];
   private readonly stored = new Map<string, Uint8Array>();
   private readonly spec: Pick<StageSpec<S, D>, 'codec' | 'processor' | 'definitions'>;
   private executor: Executor<S, D>;
@@ -43,8 +54,49 @@ export class ProcessorHarness<S, D = undefined> {
     return outputs;
   }
 
+  /**
+   * Takes back that others became `into`: everybody gets those of the events so far that are theirs again, as identity writes
+   * it. @param whose the owner of each event that was put in for one of them
+   */
+  unmerge(
+    into: string,
+    whose: (event: HarnessEvent) => string | undefined,
+    atMs = this.position.clock,
+  ): HarnessOutput[] {
+    const histories = new Map<string, HarnessEvent[]>();
+    for (const event of this.events) {
+      const owner = whose(event);
+      if (owner === undefined) continue;
+      histories.set(owner, [...(histories.get(owner) ?? []), event]);
+    }
+    const mine = histories.get(into) ?? [];
+    histories.delete(into);
+    // Last, as identity does: what it gives to the others finds them on their own again.
+    histories.set(into, mine);
+    const laneSeq = ++this.seq;
+    const departed = [...histories]
+      .filter(([id]) => id !== into)
+      .map(([customerId, events]) => ({ customerId, places: events.flatMap((e) => [e.seq, e.index]) }));
+    const outputs: HarnessOutput[] = [];
+    for (const [id, events] of histories) {
+      const put = (kind: RecordKind, body: Uint8Array) => outputs.push(...this.step(atMs, record(id, kind, body)));
+      const restart = Restart.fromPartial({ laneSeq, departed: id === into ? departed : [] });
+      put(RecordKind.RECORD_KIND_RESTART, Restart.encode(restart).finish());
+      for (const { kind, body, timeMs, seq, index } of events) {
+        const past = HistoryRecord.fromPartial({ kind, body: Buffer.from(body), timeMs, seq, index });
+        put(RecordKind.RECORD_KIND_HISTORY, HistoryRecord.encode(past).finish());
+      }
+      put(RecordKind.RECORD_KIND_RESTORED, Restored.encode({ laneSeq, records: events.length }).finish());
+    }
+    return outputs;
+  }
+
   /** One record at a moment; timers due before it fire first. Moments must not go back. */
   input(customerId: string, kind: RecordKind, body: Uint8Array, atMs: number): HarnessOutput[] {
+    const timeMs = Math.max(atMs, this.position.clock);
+    if (kind === RecordKind.RECORD_KIND_EVENT || kind === RecordKind.RECORD_KIND_IDENTITY) {
+      this.events.push({ customerId, kind, body, timeMs, seq: this.seq + 1, index: 0 });
+    }
     return this.step(atMs, record(customerId, kind, body));
   }
 

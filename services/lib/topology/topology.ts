@@ -98,6 +98,7 @@ export const PORTS = {
 
 /** Who calls whom by gRPC inside the cluster. */
 export const CALLS: readonly { readonly from: ServiceName; readonly to: ServiceName; readonly why: string }[] = [
+  { from: 'identity', to: 'analytics', why: 'what was decided about a customer, and why' },
   { from: 'profile', to: 'identity', why: 'whose identifier this is' },
   { from: 'profile', to: 'analytics', why: 'timeline; history that fills new computed traits' },
   { from: 'profile', to: 'segmentation', why: '360° view: segments, RFM class, lifecycle stage' },

@@ -1,8 +1,16 @@
-import { Decision, DecisionOutcome, Delivery, DeliveryStatus, SendRequest } from '#gen/recur/log/v1/changes.ts';
+import {
+  Decision,
+  DecisionOutcome,
+  Delivery,
+  DeliveryStatus,
+  EnrolmentsMoved,
+  SendRequest,
+} from '#gen/recur/log/v1/changes.ts';
 import { Event } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
-import { type CustomerState, MessageStatus, SendWork } from '#gen/recur/messaging/v1/state.ts';
-import type { Context, Effects, Input, Processor } from '#lib/stream/processor.ts';
+import { type CustomerState, MessageStatus, SendWork, CustomerState as State } from '#gen/recur/messaging/v1/state.ts';
+import type { Context, Effects, Input, Processor, Unmerge } from '#lib/stream/processor.ts';
+import { SILENT } from '#lib/stream/silent.ts';
 import { applyIdentify } from './core/contact.ts';
 import { decide, isMarketing, type Verdict, zoneOf } from './core/decide.ts';
 import type { Definitions, TemplateInForce } from './core/definitions.ts';
@@ -10,6 +18,7 @@ import { interestOf } from './core/event-scan.ts';
 import { pruned } from './core/frequency-cap.ts';
 import { entryOf, isKnown, keyHash, MAX_UNDER_WAY, note, remember, underWay } from './core/ledger.ts';
 import { emptyState, merge } from './core/merge.ts';
+import { ledgerOf, partLedger } from './core/part.ts';
 import { nextQuiet } from './core/quiet-hours.ts';
 import { applyWish, UnusableEventError } from './core/wishes.ts';
 
@@ -38,9 +47,31 @@ export class MessagingProcessor implements Processor<CustomerState, Definitions>
         return this.request(state, SendRequest.decode(input.body), ctx, out);
       case RecordKind.RECORD_KIND_DELIVERY:
         return this.outcome(state, input.body, ctx, out);
+      case RecordKind.RECORD_KIND_ENROLMENTS_MOVED:
+        return this.moved(state, EnrolmentsMoved.decode(input.body), out);
       default:
         return undefined;
     }
+  }
+
+  /** Wishes and addresses are those of the customer's own events; what was sent goes with the enrolment it was sent for. */
+  readonly unmerge: Unmerge<CustomerState, Definitions> = {
+    late: 'return',
+    restart: (state) => state && { ...emptyState(), ...ledgerOf(state) },
+    replay: (state, { kind, body }, ctx) =>
+      kind === RecordKind.RECORD_KIND_EVENT ? this.event(state, body, ctx, SILENT) : undefined,
+  };
+
+  private moved(
+    state: CustomerState | undefined,
+    { customerId, enrolmentIds }: EnrolmentsMoved,
+    out: Effects,
+  ): CustomerState | undefined {
+    if (!state) return undefined;
+    const { gone, cancelled } = partLedger(state, new Set(enrolmentIds));
+    for (const key of cancelled) out.cancelTimer(DEFER_TIMER + key);
+    out.handOver(customerId, State.encode({ ...emptyState(), ...gone }).finish());
+    return state;
   }
 
   private event(state: CustomerState | undefined, body: Uint8Array, ctx: Ctx, out: Effects): CustomerState | undefined {

@@ -109,3 +109,28 @@ test('a body that cannot be read goes to the dead letters and changes nothing', 
   expect(h.deadLetters).toMatchObject([{ customerId: 'c', reason: expect.stringContaining('cannot be read') }]);
   expect(h.state('c')).toBeUndefined();
 });
+
+test('a merge taken back: both are what their own events make them, whatever came before and after', () => {
+  const owners = fc.constantFrom('c1', 'c2', 'c3');
+  const cases = fc.record({ events: history, split: fc.array(owners, { minLength: 1 }), at: fc.nat(40) });
+  fc.assert(
+    fc.property(cases, ({ events, split, at }) => {
+      const h = harness();
+      const mine = new Map<string, Event[]>([['c1', []]]);
+      for (const [i, event] of events.entries()) {
+        const owner = split[i % split.length] as string;
+        if (i === at) for (const from of ['c3', 'c2']) h.merge(from, 'c1');
+        // Once merged, identity gives the survivor everything.
+        send(h, i >= at ? 'c1' : owner, event);
+        mine.set(owner, [...(mine.get(owner) ?? []), event]);
+      }
+      const owner = new Map(h.events.map((e, i) => [e.seq, split[i % split.length] as string]));
+      h.unmerge('c1', (e) => owner.get(e.seq));
+      for (const [id, own] of mine) {
+        const expected = own.reduce<Facts | undefined>((f, event) => applyEvent(f, event, NOW, zone).facts, undefined);
+        expect(h.state(id)?.facts).toEqual(expected);
+      }
+    }),
+    { numRuns: 200 },
+  );
+});

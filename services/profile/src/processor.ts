@@ -9,12 +9,13 @@ import {
   decodeFoldedEvent,
   type ShopZone,
 } from '#lib/facts/facts.ts';
-import type { Context, DefinitionChange, Effects, Input, Processor } from '#lib/stream/processor.ts';
+import type { Context, DefinitionChange, Effects, Input, Processor, Unmerge } from '#lib/stream/processor.ts';
+import { SILENT } from '#lib/stream/silent.ts';
 import { differingTraits, encodeChange, isTelling } from './core/change.ts';
 import { completenessOf } from './core/completeness.ts';
 import { decodeKept } from './core/computed/codec.ts';
 import { NEVER } from './core/computed/figure.ts';
-import { allKeys, Computing, keysOf } from './core/computing.ts';
+import { allKeys, type ComputedMoves, Computing, keysOf, movesBetween } from './core/computing.ts';
 import { type InForce, isReady, KINDS } from './core/plan.ts';
 import { ProfileState } from './core/state.ts';
 
@@ -112,6 +113,7 @@ export class ProfileProcessor implements Processor<ProfileState, InForce> {
     // Changed or deleted since.
     if (history === undefined || trait === undefined) return undefined;
     const state = known ?? new ProfileState();
+    if (state.computed?.whole.has(history.basis)) return undefined;
     const kept = decodeKept(trait.aggregation, TraitState.decode(history.state));
     const places = new Map(kept.orders.map(({ orderId }, i) => [orderId, i]));
     const computing = new Computing(plan, state, ctx.now, this.#zone);
@@ -151,6 +153,26 @@ export class ProfileProcessor implements Processor<ProfileState, InForce> {
     return close(state, computing, timer, out);
   }
 
+  readonly unmerge: Unmerge<ProfileState, InForce> = {
+    late: 'drop',
+    restart: (before, _restart, _ctx, out) => {
+      if (before !== undefined && timerOf(before) !== NEVER) out.cancelTimer(NEXT);
+      return undefined;
+    },
+    replay: (state, input, ctx) => this.process(state, input, ctx, SILENT),
+    restored: (before, state, ctx, out) => {
+      if (state === undefined) return undefined;
+      const { plan } = ctx.definitions;
+      // History told these everything: what their job finds before the restart must not come on top.
+      for (const trait of plan.traits) if (!plan.isComplete(trait)) state.compute().whole.add(trait.basis);
+      new Computing(plan, state, ctx.now, this.#zone).pass();
+      const gone = before ? differingTraits(state.facts, before.facts) : [];
+      const changed = new Set([...differingTraits(before?.facts, state.facts), ...gone]);
+      this.#tell(state, [...changed], ctx, out);
+      return close(state, movesBetween(plan, before, state, ctx.now), NEVER, out);
+    },
+  };
+
   forward(
     kind: RecordKind,
     body: Uint8Array,
@@ -174,7 +196,10 @@ export class ProfileProcessor implements Processor<ProfileState, InForce> {
     let moved = false;
     if (change.kind === KINDS.backfill) {
       const trait = plan.trait(change.id);
-      if (trait !== undefined && plan.isComplete(trait)) computing.complete(trait);
+      if (trait !== undefined && plan.isComplete(trait)) {
+        computing.complete(trait);
+        moved = state.computed?.whole.delete(trait.basis) ?? false;
+      }
     } else if (change.kind === KINDS.tag) {
       const tag = plan.tag(change.id);
       if (tag === undefined) computing.untag(change.id, change.revision);
@@ -206,7 +231,12 @@ function forget({ computed }: ProfileState, revision: number, { definitions }: C
 const timerOf = (state: ProfileState): number => state.computed?.nextMs ?? NEVER;
 
 /** Tells what moved, and sets the timer when it did. */
-function close(state: ProfileState, { traitMoves, tagMoves }: Computing, timer: number, out: Effects): ProfileState {
+function close(
+  state: ProfileState,
+  { traitMoves, tagMoves }: ComputedMoves,
+  timer: number,
+  out: Effects,
+): ProfileState {
   for (const { trait, from, to } of traitMoves) {
     const change = { traitId: trait.id, revision: trait.revision, fromJson: from, toJson: to };
     out.emit(RecordKind.RECORD_KIND_COMPUTED_TRAIT, ComputedTraitChange.encode(change).finish());

@@ -256,3 +256,74 @@ test('orders beyond those remembered one by one stay counted, in history as well
     );
   }
 });
+
+test('a merge taken back: a computed trait is worth what a recount of the own events gives, on both sides', () => {
+  const cases = fc.record({
+    definition,
+    events: fc.array(event, { minLength: 1, maxLength: 24 }),
+    split: fc.array(fc.constantFrom('a', 'b'), { minLength: 1 }),
+    cut: fc.nat(24),
+    fill: fc.nat(24),
+    mergeAt: fc.integer({ min: 2, max: 14 }),
+    apart: fc.nat(12),
+    passes: fc.array(fc.integer({ min: 1, max: 12 * 24 }), { maxLength: 4 }),
+  });
+  fc.assert(
+    fc.property(cases, ({ definition: trait, events, split, cut, fill, mergeAt, apart, passes }) => {
+      const h: Harness = new ProcessorHarness(profileStage(ZONE));
+      const now = T0 + SPAN;
+      const told = new Map<string, string>();
+      const hear = (outputs: HarnessOutput[]) => {
+        for (const { kind, customerId, body: bytes } of outputs) {
+          if (kind !== RecordKind.RECORD_KIND_COMPUTED_TRAIT) continue;
+          told.set(customerId, ComputedTraitChange.decode(bytes).toJson);
+        }
+      };
+      const owned = events.map((one, i) => ({ customer: split[i % split.length] as string, event: one }));
+      const mergedAt = Math.min(mergeAt, events.length);
+      const apartAt = Math.min(mergedAt + apart, events.length);
+      const definedAt = Math.min(cut, events.length);
+      const filledAt = Math.min(definedAt + fill, events.length);
+      // Who was never seen cannot be merged.
+      const merges = ['a', 'b'].every((id) => owned.slice(0, mergedAt).some(({ customer }) => customer === id));
+      const isMerged = (i: number) => merges && i >= mergedAt && i < apartAt;
+      const logged = owned.map(({ customer, event: one }, i) => ({
+        customer: isMerged(i) ? 'b' : customer,
+        event: one,
+      }));
+      for (let i = 0; i <= events.length; i++) {
+        if (merges && i === mergedAt) hear(h.merge('a', 'b', now));
+        if (merges && i === apartAt) {
+          const owner = new Map(h.events.map(({ seq }, k) => [seq, owned[k]?.customer as string]));
+          hear(h.unmerge('b', ({ seq }) => owner.get(seq), now));
+        }
+        if (i === definedAt) define(h, trait, 'started', now);
+        if (i === filledAt) {
+          // History says whose an event is now when it was asked for after they came apart.
+          const past = (definedAt >= apartAt ? owned : logged).slice(0, definedAt);
+          for (const [customer, bytes] of backfill(trait, past))
+            h.input(customer, RecordKind.RECORD_KIND_BACKFILL, bytes, now);
+          hear(define(h, trait, 'ready', now));
+        }
+        const next = logged[i];
+        if (next) hear(h.input(next.customer, RecordKind.RECORD_KIND_EVENT, body(next.event), now));
+      }
+      expect(h.deadLetters).toEqual([]);
+      const compiled = compileTrait(trait, zone);
+      let at = now;
+      for (const hours of [0, ...passes]) {
+        at += hours * 3_600_000;
+        hear(h.advance(at));
+        for (const id of ['a', 'b']) {
+          const own = owned.filter(({ customer }) => customer === id).map((one) => one.event);
+          const expected = text(recount(trait, own, at, ZONE));
+          const state = h.state(id);
+          if (state === undefined) continue;
+          expect(figureText(figureOf(compiled, state.computed?.find(compiled), state.facts, at))).toBe(expected);
+          if ((told.get(id) ?? '') !== '' || !['', '0'].includes(expected)) expect(told.get(id) ?? '').toBe(expected);
+        }
+      }
+    }),
+    { numRuns: 500 },
+  );
+});

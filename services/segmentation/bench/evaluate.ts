@@ -87,6 +87,7 @@ class Counter implements Effects {
   }
   cancelTimer(): void {}
   setPending(): void {}
+  handOver(): void {}
   clearPending(): void {}
   deadLetter(): void {}
 }

@@ -1,4 +1,4 @@
-import { ClassChange, IdentityChange } from '#gen/recur/log/v1/changes.ts';
+import { ClassChange, IdentityChange, SegmentChange } from '#gen/recur/log/v1/changes.ts';
 import { Event } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import {
@@ -9,8 +9,9 @@ import {
   decodeFoldedEvent,
   type ShopZone,
 } from '#lib/facts/facts.ts';
-import type { Context, DefinitionChange, Effects, Input, Processor } from '#lib/stream/processor.ts';
-import type { Moves } from './core/changes.ts';
+import type { Context, DefinitionChange, Effects, Input, Processor, Unmerge } from '#lib/stream/processor.ts';
+import { SILENT } from '#lib/stream/silent.ts';
+import { type Moves, restoredMoves } from './core/changes.ts';
 import { type InForce, KINDS } from './core/in-force.ts';
 import { Incremental } from './core/incremental.ts';
 import { addSearches, PRODUCTS_SEARCHED, searchOf } from './core/searches.ts';
@@ -91,6 +92,27 @@ export class SegmentationProcessor implements Processor<CustomerState, InForce> 
     return this.#close(state, timer, out);
   }
 
+  readonly unmerge: Unmerge<CustomerState, InForce> = {
+    late: 'drop',
+    restart: (state, _restart, _ctx, out) => {
+      if (state && state.nextMs !== Number.POSITIVE_INFINITY) out.cancelTimer(NEXT);
+      return undefined;
+    },
+    replay: (state, input, ctx) => this.process(state, input, ctx, SILENT),
+    restored: (before, known, ctx, out) => {
+      const state = known ?? newState();
+      this.#open(state, ctx, known === undefined);
+      this.#incremental.reevaluate();
+      this.#close(state, Number.NaN, SILENT);
+      if (state.nextMs !== Number.POSITIVE_INFINITY) out.setTimer(NEXT, state.nextMs);
+      tellRestored(
+        restoredMoves(before, state, (id) => ctx.definitions.plan.revisionOf(id)),
+        out,
+      );
+      return state;
+    },
+  };
+
   sweep(
     state: CustomerState,
     change: DefinitionChange,
@@ -138,8 +160,15 @@ export class SegmentationProcessor implements Processor<CustomerState, InForce> 
 }
 
 function tell({ classes, segments }: Moves, out: Effects): void {
-  for (const move of classes) out.emit(RecordKind.RECORD_KIND_CLASS, ClassChange.encode(move).finish());
+  for (const move of classes) {
+    out.emit(RecordKind.RECORD_KIND_CLASS, ClassChange.encode({ ...move, restored: false }).finish());
+  }
   for (const { body } of segments) out.emit(RecordKind.RECORD_KIND_SEGMENT, body);
+}
+
+function tellRestored({ classes, segments }: ReturnType<typeof restoredMoves>, out: Effects): void {
+  for (const change of classes) out.emit(RecordKind.RECORD_KIND_CLASS, ClassChange.encode(change).finish());
+  for (const change of segments) out.emit(RecordKind.RECORD_KIND_SEGMENT, SegmentChange.encode(change).finish());
 }
 
 /** Most events are read only as far as the fold needs them. */

@@ -165,10 +165,34 @@ const MERGED = identityChange('merged', {
   reason: asText(6),
 });
 
+const REFUSED = identityChange('refused', {
+  other: asText(2),
+  types: { list: [1], text: 1 },
+  hashes: { list: [1], text: 2 },
+  message: asText(4),
+  reason: asText(3),
+});
+
+const RESTARTED = identityChange('restarted', { into: asText(1), other: asText(4), reason: asText(5) });
+
+const MOVE: RowSpec = {
+  table: 'event_moves',
+  columns: [
+    ...POSITION,
+    word('kind', ['', 'event', 'identity', 'merged'], 1),
+    int('event_seq', 'UInt64', 4),
+    int('event_idx', 'UInt32', 5),
+    text('logged_as', 8),
+  ],
+};
+
 export const ROWS: ReadonlyMap<RecordKind, RowSpec> = new Map<RecordKind, RowSpec>([
   [RecordKind.RECORD_KIND_EVENT, EVENT],
   [RecordKind.RECORD_KIND_IDENTITY, LINKED],
   [RecordKind.RECORD_KIND_MERGED, MERGED],
+  [RecordKind.RECORD_KIND_REFUSED, REFUSED],
+  [RecordKind.RECORD_KIND_RESTART, RESTARTED],
+  [RecordKind.RECORD_KIND_HISTORY, MOVE],
   [
     RecordKind.RECORD_KIND_PROFILE,
     {

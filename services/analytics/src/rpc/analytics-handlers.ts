@@ -9,6 +9,8 @@ import type {
   ListCustomerEventsResponse,
   ListExperimentResultsRequest,
   ListExperimentResultsResponse,
+  ListIdentityChangesRequest,
+  ListIdentityChangesResponse,
   ScanEventsRequest,
   ScanEventsResponse,
 } from '#gen/recur/analytics/v1/analytics_service.ts';
@@ -18,6 +20,7 @@ import type { Handlers } from '#lib/rpc/service.ts';
 import type { Engine } from '../engine/engine.ts';
 import { readExperimentResults } from '../store/experiments.ts';
 import { type HistoryPage, readHistory } from '../store/history.ts';
+import { readIdentityChanges } from '../store/identity-changes.ts';
 import { readSummary } from '../store/summary.ts';
 import { readTimeline } from '../store/timeline.ts';
 import { check } from './check.ts';
@@ -60,6 +63,25 @@ export class AnalyticsHandlers implements Handlers<typeof AnalyticsServiceServic
     return {
       events: page.map((r) => r.event),
       nextPageToken: more ? encodePlace({ timeMs: last.event.timeMs, seq: last.seq, index: last.index }) : '',
+    };
+  }
+
+  async listIdentityChanges(request: ListIdentityChangesRequest): Promise<ListIdentityChangesResponse> {
+    const after = request.pageToken === '' ? undefined : decodePlace(request.pageToken);
+    check([
+      [request.customerId === '' || request.customerId.length > 128, 'customer_id', 'must be 1 to 128 characters'],
+      [request.pageSize < 0 || request.pageSize > 200, 'page_size', `${request.pageSize} is not 1 to 200, or 0 for 50`],
+      [request.pageToken !== '' && !after, 'page_token', 'is not one this method gave'],
+    ]);
+    const size = request.pageSize || 50;
+    const { customerId } = request;
+    const rows = await this.#queue.run(() => readIdentityChanges(this.#engine, { customerId, after, limit: size + 1 }));
+    const page = rows.slice(0, size);
+    const last = page.at(-1);
+    const more = rows.length > size && last;
+    return {
+      changes: page.map((r) => r.change),
+      nextPageToken: more ? encodePlace({ timeMs: 0, seq: last.seq, index: last.index }) : '',
     };
   }
 

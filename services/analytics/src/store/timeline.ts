@@ -33,7 +33,11 @@ interface Row {
 export async function readTimeline(engine: Engine, query: TimelineQuery): Promise<TimelineRow[]> {
   const { customerId, names, after, limit } = query;
   const ids = await allIdsOf(engine, customerId);
-  const conditions = ['customer_id IN {ids:Array(String)}'];
+  // By customer first: that is the order of the table. Then by who it belongs to, where a merge was taken back.
+  const conditions = [
+    '(e.customer_id IN {ids:Array(String)} OR e.customer_id IN (SELECT logged_as FROM recur.v_event_owners WHERE owner_id IN {ids:Array(String)}))',
+    'recur_owner(e.seq, e.idx, e.customer_id) IN {ids:Array(String)}',
+  ];
   const params: Record<string, string | number | readonly string[]> = { ids, limit };
   if (names.length > 0) {
     conditions.push('name IN {names:Array(String)}');
@@ -46,7 +50,7 @@ export async function readTimeline(engine: Engine, query: TimelineQuery): Promis
     Object.assign(params, { time: after.timeMs, seq: after.seq, index: after.index });
   }
   const rows = await engine.rows<Row>(
-    `SELECT message_id, type, name, toString(toUnixTimestamp64Milli(time)) AS time_ms, source, customer_id AS seen_as, order_id,
+    `SELECT message_id, type, name, toString(toUnixTimestamp64Milli(time)) AS time_ms, source, e.customer_id AS seen_as, order_id,
        toString(reinterpretAsInt64(amount)) AS micros, currency, properties, toString(e.seq) AS place, e.idx AS idx
      FROM recur.events AS e
      WHERE ${conditions.join(' AND ')}
@@ -78,20 +82,23 @@ const MAX_HOPS = 100;
 const MAX_IDS = 10_000;
 
 /** The customer of now, and everybody who turned out to be that one: follows the merges of this one customer only. */
-async function allIdsOf(engine: Engine, customerId: string): Promise<string[]> {
+export async function allIdsOf(engine: Engine, customerId: string): Promise<string[]> {
   let me = customerId;
   for (let hops = 0; hops < MAX_HOPS; hops++) {
     const [merge] = await engine.rows<{ into_id: string }>(
-      "SELECT into_customer_id AS into_id FROM recur.identity_changes WHERE change = 'merged' AND customer_id = {id:String} ORDER BY seq DESC LIMIT 1",
+      "SELECT into_customer_id AS into_id FROM recur.identity_changes WHERE change IN ('merged', 'restarted') AND customer_id = {id:String} ORDER BY seq DESC LIMIT 1",
       { id: me },
     );
-    if (!merge) break;
+    if (!merge || merge.into_id === '') break;
     me = merge.into_id;
   }
   const ids = new Set([me]);
   for (let found = [me]; found.length > 0 && ids.size < MAX_IDS; ) {
     const rows = await engine.rows<{ id: string }>(
-      `SELECT DISTINCT customer_id AS id FROM recur.identity_changes WHERE change = 'merged' AND into_customer_id IN {ids:Array(String)} LIMIT ${MAX_IDS}`,
+      `SELECT customer_id AS id FROM recur.identity_changes
+       WHERE change IN ('merged', 'restarted') AND customer_id IN
+         (SELECT customer_id FROM recur.identity_changes WHERE change IN ('merged', 'restarted') AND into_customer_id IN {ids:Array(String)})
+       GROUP BY customer_id HAVING argMax(into_customer_id, seq) IN {ids:Array(String)} LIMIT ${MAX_IDS}`,
       { ids: found },
     );
     found = rows.map((r) => r.id).filter((id) => !ids.has(id));

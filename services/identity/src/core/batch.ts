@@ -1,8 +1,8 @@
-import { IdentityChange, Merged } from '#gen/recur/log/v1/changes.ts';
+import { IdentityChange, LinkRefused, Merged } from '#gen/recur/log/v1/changes.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { customerId } from './customer-id.ts';
-import type { EventKeys } from './event-keys.ts';
-import type { Decision, Graph } from './graph.ts';
+import type { EventKeys, IdentifierKey } from './event-keys.ts';
+import type { Decision, Graph, Refusal } from './graph.ts';
 
 /** An event of a lane with its place there. */
 export interface LaneEvent {
@@ -38,20 +38,49 @@ export function resolve(events: readonly LaneEvent[], graph: Graph): Resolved[] 
     const decision = graph.decide(keys.identifiers, () => customerId(now, keys.source, keys.messageId));
     const add = (id: string, kind: RecordKind, bytes: Uint8Array) =>
       out.push({ seq, index, now, customerId: id, kind, body: bytes });
-    for (const { from, into, identifierType } of decision.merges) {
-      const merged = { into, messageId: keys.messageId, identifierType, identified: decision.identified };
+    const { created, linked } = decision;
+    if (created !== '' && created !== decision.customerId) {
+      add(created, RecordKind.RECORD_KIND_IDENTITY, madeOnly(keys.messageId));
+    }
+    for (const { from, into, identifier } of decision.merges) {
+      const merged = Merged.fromPartial({
+        into,
+        messageId: keys.messageId,
+        identifierType: identifier?.type ?? '',
+        identifierHash: identifier && Buffer.from(identifier.hash),
+        identified: decision.identified,
+      });
       add(from, RecordKind.RECORD_KIND_MERGED, Merged.encode(merged).finish());
     }
-    if (decision.created || decision.linked.length > 0) {
+    if (created === decision.customerId || linked.length > 0) {
       add(decision.customerId, RecordKind.RECORD_KIND_IDENTITY, changeOf(decision, keys.messageId));
+    }
+    for (const refusal of decision.refused) {
+      add(decision.customerId, RecordKind.RECORD_KIND_REFUSED, refusalOf(refusal, keys.messageId));
     }
     add(decision.customerId, RecordKind.RECORD_KIND_EVENT, body);
   }
   return out;
 }
 
-function changeOf(decision: Decision, messageId: string): Uint8Array {
+export function changeOf(decision: Decision, messageId: string): Uint8Array {
   const linked = decision.linked.map(({ type, hash }) => ({ type, hash: Buffer.from(hash) }));
-  const { created, identified } = decision;
-  return IdentityChange.encode({ created, linked, messageId, identified }).finish();
+  const { identified, anchor } = decision;
+  const created = decision.created === decision.customerId;
+  return IdentityChange.encode({ created, linked, messageId, identified, anchor: anchor ? told(anchor) : '' }).finish();
+}
+
+/** Of a customer that is merged by the event that makes it. */
+function madeOnly(messageId: string): Uint8Array {
+  return IdentityChange.encode(IdentityChange.fromPartial({ created: true, messageId })).finish();
+}
+
+function refusalOf({ identifier, owner, rule }: Refusal, messageId: string): Uint8Array {
+  const { type, hash } = identifier;
+  const refused = { identifier: { type, hash: Buffer.from(hash) }, otherCustomerId: owner, rule, messageId };
+  return LinkRefused.encode(refused).finish();
+}
+
+function told({ type, hash }: IdentifierKey): string {
+  return `${type}:${Buffer.from(hash.buffer, hash.byteOffset, hash.length).toString('hex')}`;
 }

@@ -1,8 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { IdentifierTypes } from '#lib/identifiers/types.ts';
 import type { IdentifierKey } from './event-keys.ts';
-import { Graph, type GraphSource, type Node } from './graph.ts';
-import { ruleOf } from './rules.ts';
+import { Graph, type GraphSource } from './graph.ts';
+import { isShared, type Node, newNode, ownerIn } from './node.ts';
+
+const TYPES = new IdentifierTypes();
 
 /** A store in memory that takes over what a batch changed, as the real one does. */
 class Memory implements GraphSource {
@@ -31,7 +34,7 @@ function run(events: readonly string[][], batch = 1, memory = new Memory()) {
   const merges: string[] = [];
   let n = 0;
   for (let i = 0; i < events.length; i += batch) {
-    const graph = new Graph(memory);
+    const graph = new Graph(memory, TYPES);
     for (const e of events.slice(i, i + batch)) {
       const decision = graph.decide(e.map(key), () => `c${String(n++).padStart(6, '0')}`);
       customers.push(decision.customerId);
@@ -83,6 +86,58 @@ describe('whose event it is', () => {
   });
 });
 
+describe('what is refused', () => {
+  /** The rules of each event's refusals, in order. */
+  function refusals(events: readonly string[][]): string[][] {
+    const memory = new Memory();
+    let n = 0;
+    return events.map((e) => {
+      const graph = new Graph(memory, TYPES);
+      const decision = graph.decide(e.map(key), () => `c${String(n++).padStart(6, '0')}`);
+      memory.save(graph);
+      return decision.refused.map((r) => `${r.identifier.key} ${r.rule}`);
+    });
+  }
+
+  it('a tablet of two people: told once for each, and neither gets the other', () => {
+    const told = refusals([
+      ['user_id:anna', 'device_id:t'],
+      ['user_id:ben', 'device_id:t'],
+      ['user_id:ben', 'device_id:t'],
+      ['email:carl', 'device_id:t'],
+    ]);
+    expect(told).toEqual([[], ['device_id:t guests_only'], [], ['device_id:t guests_only']]);
+  });
+
+  it('a thing brings along the past of a guest, and does not give an identified customer a second name', () => {
+    const { customers } = run([['device_id:t'], ['device_id:t', 'email:a'], ['device_id:t', 'email:b'], ['email:b']]);
+    expect(customers).toEqual(['c000000', 'c000000', 'c000001', 'c000001']);
+  });
+
+  it('seen with more than five, it is shared: it links nobody, and its guests are nobody it belonged to', () => {
+    const people = Array.from({ length: 6 }, (_, i) => [`user_id:${i}`, 'device_id:kiosk']);
+    const told = refusals([...people, ['device_id:kiosk'], ['user_id:9', 'device_id:kiosk']]);
+    expect(told[5]).toEqual(['device_id:kiosk guests_only', 'device_id:kiosk shared']);
+    expect(told.slice(6)).toEqual([[], []]);
+    const { customers } = run([...people, ['device_id:kiosk'], ['device_id:kiosk'], ['user_id:9', 'device_id:kiosk']]);
+    expect(new Set(customers.slice(0, 6)).size).toBe(6);
+    expect(customers.slice(0, 6)).not.toContain(customers[6]);
+    expect(customers[7]).toBe(customers[6]);
+    expect(customers[8]).not.toBe(customers[6]);
+  });
+
+  it('more of a type than allowed, and two of what one has only one of', () => {
+    const phones = Array.from({ length: 6 }, (_, i) => ['user_id:a', `phone:${i}`]);
+    expect(refusals(phones)[5]).toEqual(['phone:5 limit']);
+    expect(
+      refusals([
+        ['member_no:1', 'phone:9'],
+        ['member_no:2', 'phone:9'],
+      ]),
+    ).toEqual([[], ['phone:9 exclusive']]);
+  });
+});
+
 const events = fc.array(
   fc.array(
     fc
@@ -113,12 +168,13 @@ describe('the graph', () => {
             expect(node.mergedInto).toBe('');
             expect(owned.has(i.key)).toBe(false);
             owned.add(i.key);
-            expect(memory.owners.get(i.key)).toBe(node.id);
+            expect(ownerIn(memory.owners.get(i.key))).toBe(node.id);
             counts.set(i.type, (counts.get(i.type) ?? 0) + 1);
           }
-          for (const [type, n] of counts) expect(n).toBeLessThanOrEqual(ruleOf(type).limit);
+          for (const [type, n] of counts) expect(n).toBeLessThanOrEqual(TYPES.of(type).limit);
         }
-        expect(owned.size).toBe(memory.owners.size);
+        const shared = [...memory.owners.values()].filter(isShared);
+        expect(owned.size + shared.length).toBe(memory.owners.size);
       }),
     );
   });
@@ -127,10 +183,10 @@ describe('the graph', () => {
 describe('a customer addressed by id', () => {
   it('is who that became, through any number of merges, and nobody else', () => {
     const { memory } = run([['anonymous_id:a'], ['user_id:u'], ['anonymous_id:a', 'user_id:u']]);
-    const graph = new Graph(memory);
+    const graph = new Graph(memory, TYPES);
     expect(graph.current('c000000')).toBe('c000000');
     expect(graph.current('c000001')).toBe('c000000');
-    const nobody = { id: 'x', identified: false, identifiers: [], absorbed: [], mergedInto: '', dirty: false };
+    const nobody = newNode('x');
     memory.nodes.set('x', nobody);
     expect(graph.current('x')).toBeUndefined();
   });

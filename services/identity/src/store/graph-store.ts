@@ -3,7 +3,8 @@ import { CustomerNode } from '#gen/recur/identity/v1/state.ts';
 import { Recent } from '#lib/recent/recent.ts';
 import { FencedError, ThrownBackError } from '#lib/stream/partition-store.ts';
 import { identifierKey } from '../core/event-keys.ts';
-import type { Graph, GraphSource, Node } from '../core/graph.ts';
+import type { Graph, GraphSource } from '../core/graph.ts';
+import type { Node } from '../core/node.ts';
 import type { ClaimedFrame } from '../core/seen.ts';
 
 /** The lane's position: how far it has read, and its clock. */
@@ -20,6 +21,11 @@ const GENERATION_SECONDS = 2 * 24 * 3600;
 
 /** Of the first two bytes of an id. */
 const SLOTS = 65_536;
+
+/** What became of a command can be asked for so long. */
+const OUTCOME = ':r:';
+const OUTCOME_SECONDS = 24 * 3600;
+const NO_VALUES: ReadonlyMap<string, Buffer> = new Map();
 
 const GUARD = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'FENCED' end
@@ -58,8 +64,9 @@ type Scripted = Redis & {
 
 /**
  * The identity graph of a lane in Redis, under the lane's hash tag:
- *   :i:<type>:<hash>   customer of an identifier        :n:<customer>   CustomerNode
+ *   :i:<type>:<hash>   customer of an identifier (core/node.ts)   :n:<customer>   CustomerNode
  *   :seen:<day>:<slot> message ids, hashed, by day and slot, so that Redis packs them tightly
+ *   :rules             types in force                   :r:<request>    what became of a command, for a day
  * and the position, all written in one step by the owner only.
  */
 export class GraphStore implements GraphSource {
@@ -151,14 +158,29 @@ export class GraphStore implements GraphSource {
     return node;
   }
 
-  /** Writes what the batch changed, and the position, or nothing. */
-  async commit(position: LanePosition, graph: Graph, taken: readonly string[], day: number): Promise<void> {
+  /** A value kept besides the graph, by its key behind the lane's tag. */
+  value(key: string): Promise<Buffer | null> {
+    return this.redis.getBuffer(this.tag + key);
+  }
+
+  /** Writes what the batch changed, and the position, or nothing. `values` are stored besides, by key behind the tag. */
+  async commit(
+    position: LanePosition,
+    graph: Pick<Graph, 'moved' | 'newNodes'>,
+    taken: readonly string[],
+    day: number,
+    extra: ReadonlyMap<string, Buffer> = NO_VALUES,
+  ): Promise<void> {
     const next = JSON.stringify(position);
     const keys = [`${this.tag}:owner`, `${this.tag}:position`];
     const values: (string | Buffer)[] = [];
     for (const [key, id] of graph.moved) {
       keys.push(`${this.tag}:i:${key}`);
       values.push(id);
+    }
+    for (const [key, bytes] of extra) {
+      keys.push(this.tag + key);
+      values.push(bytes);
     }
     const nodes = [...this.batchNodes.values(), ...graph.newNodes].filter((n) => n.dirty);
     for (const node of nodes) {
@@ -169,6 +191,10 @@ export class GraphStore implements GraphSource {
     const slots = this.newSlots(taken, day).map((slot) => Buffer.from(slot, 'latin1'));
     this.check(await this.redis.recurIdentityCommit(keys.length, ...keys, ...fixed, ...values, ...slots));
     this.stored = next;
+    // Only to be looked up while somebody waits: when this is lost, one key stays.
+    for (const key of extra.keys()) {
+      if (key.startsWith(OUTCOME)) await this.redis.expire(this.tag + key, OUTCOME_SECONDS);
+    }
     for (const [key, id] of graph.moved) this.owners.set(key, id);
     for (const node of nodes) {
       node.dirty = false;
@@ -203,16 +229,18 @@ export function decodeNode(id: string, bytes: Uint8Array | null | undefined): No
   const stored = bytes ? CustomerNode.decode(bytes) : CustomerNode.fromPartial({});
   return {
     id,
+    known: bytes !== null && bytes !== undefined,
     identified: stored.identified,
     identifiers: stored.identifiers.map(({ type, hash }) => ({ type, hash, key: identifierKey(type, hash) })),
     absorbed: stored.absorbed,
     mergedInto: stored.mergedInto,
+    apart: stored.apart,
     dirty: false,
   };
 }
 
 function encodeNode(node: Node): Buffer {
-  const { identified, mergedInto, absorbed } = node;
+  const { identified, mergedInto, absorbed, apart } = node;
   const identifiers = node.identifiers.map(({ type, hash }) => ({ type, hash: Buffer.from(hash) }));
-  return Buffer.from(CustomerNode.encode({ identified, identifiers, mergedInto, absorbed }).finish());
+  return Buffer.from(CustomerNode.encode({ identified, identifiers, mergedInto, absorbed, apart }).finish());
 }

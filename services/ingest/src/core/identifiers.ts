@@ -1,6 +1,5 @@
 import type { Identifier } from '#gen/recur/log/v1/event.ts';
-import { isBlocked } from '#lib/identifiers/blocked.ts';
-import { normaliseEmail, type PhoneBook } from '#lib/identifiers/contact.ts';
+import type { IdentifierValues } from '#lib/identifiers/values.ts';
 import type { Json } from './inspect.ts';
 import { MAX_EXTERNAL_IDS, MAX_IDENTIFIER } from './limits.ts';
 import type { Violations } from './violations.ts';
@@ -11,6 +10,8 @@ export type DropReason = 'blocked' | 'unparsable';
 export interface IdentifierTools {
   /** 16 bytes that stand for the identifier. */
   hash(type: string, normalised: string): Buffer;
+  /** The types in force now. */
+  values(): IdentifierValues;
   /** An identifier was left out: count it. */
   dropped(type: string, reason: DropReason): void;
 }
@@ -20,13 +21,11 @@ const TYPE = /^[a-z][a-z0-9_]{0,31}$/;
 /** The identifiers of one event, each once. Made once and used for one event after the other. */
 export class IdentifierCollector {
   readonly #tools: IdentifierTools;
-  readonly #phones: PhoneBook;
   readonly #types: string[] = [];
   readonly #values: string[] = [];
 
-  constructor(tools: IdentifierTools, phones: PhoneBook) {
+  constructor(tools: IdentifierTools) {
     this.#tools = tools;
-    this.#phones = phones;
   }
 
   reset(): void {
@@ -57,17 +56,13 @@ export class IdentifierCollector {
     if (raw === undefined || raw === null) return undefined;
     const text = textOf(raw, field, violations);
     if (text === undefined) return undefined;
-    if (isBlocked(text)) {
-      this.#tools.dropped(type, 'blocked');
+    const verdict = this.#tools.values().normalise(type, text);
+    if ('dropped' in verdict) {
+      this.#tools.dropped(type, verdict.dropped);
       return undefined;
     }
-    const value = type === 'email' ? normaliseEmail(text) : type === 'phone' ? this.#phones.normalise(text) : text;
-    if (value === undefined) {
-      this.#tools.dropped(type, 'unparsable');
-      return undefined;
-    }
-    this.#add(type, value);
-    return value;
+    this.#add(type, verdict.value);
+    return verdict.value;
   }
 
   takeExternalIds(list: unknown, violations: Violations): void {

@@ -1,5 +1,5 @@
 import { type Commerce, type Event, EventType, type Identifier, type Trait } from '#gen/recur/log/v1/event.ts';
-import { PhoneBook } from '#lib/identifiers/contact.ts';
+import { isHashed } from '#lib/identifiers/values.ts';
 import { takeCommerce } from './commerce.ts';
 import { ContextReader, withoutQuery } from './context.ts';
 import { standardName } from './event-names.ts';
@@ -72,7 +72,7 @@ export class Normaliser {
       personal: personalTraits(rules.personalTraits),
       types: tools.traitTypes,
     };
-    this.#identifiers = new IdentifierCollector(tools, new PhoneBook(rules.country));
+    this.#identifiers = new IdentifierCollector(tools);
   }
 
   /**
@@ -206,7 +206,9 @@ export class Normaliser {
       from.email = this.#identifiers.take('email', from.email, `${path}.email`, violations);
     }
     if (from.phone !== undefined && from.phone !== null) {
-      from.phone = this.#identifiers.take('phone', from.phone, `${path}.phone`, violations) ?? from.phone;
+      const taken = this.#identifiers.take('phone', from.phone, `${path}.phone`, violations);
+      // A hash matches but cannot be called: it is no trait.
+      from.phone = taken !== undefined && isHashed(taken) ? undefined : (taken ?? from.phone);
     }
   }
 

@@ -1,5 +1,8 @@
 // For specs: a normaliser whose hashes and seals can be read.
 import { type Event, EventType } from '#gen/recur/log/v1/event.ts';
+import { PhoneBook } from '#lib/identifiers/contact.ts';
+import { IdentifierTypes } from '#lib/identifiers/types.ts';
+import { IdentifierValues } from '#lib/identifiers/values.ts';
 import { type Json, needsCare } from './inspect.ts';
 import { type Arrival, Normaliser, type Rules } from './normalise.ts';
 import { type Violation, Violations } from './violations.ts';
@@ -23,7 +26,9 @@ function normaliserFor(rules: Rules): Normaliser {
   const key = JSON.stringify(rules);
   const known = normalisers.get(key);
   if (known !== undefined) return known;
+  const values = new IdentifierValues(new IdentifierTypes(), new PhoneBook(rules.country));
   const normaliser = new Normaliser(rules, {
+    values: () => values,
     hash: (type, value) => Buffer.from(`${type}=${value}`),
     seal: (json) => Buffer.from(`sealed ${json}`),
     dropped: (type, reason) => dropped.push(`${type} ${reason}`),

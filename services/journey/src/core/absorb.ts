@@ -23,6 +23,9 @@ export function absorbState(run: Run, other: JourneyState): void {
   const mine: JourneyState = { ...state };
   state.enrolments = [...mine.enrolments, ...other.enrolments];
   state.past = mergePast(mine.past, other.past);
+  const left = [...mine.past, ...other.past].filter((entry) => !state.past.includes(entry));
+  state.shelvedPast = shelve([...mine.shelvedPast, ...other.shelvedPast, ...left]);
+  state.shelved = shelve([...mine.shelved, ...other.shelved]);
   const owner = new Map<string, Side>();
   for (const journeyId of new Set(state.enrolments.map((enrolment) => enrolment.journeyId))) {
     const side = settle(run, journeyId, mine, other);
@@ -42,6 +45,8 @@ function settle(run: Run, journeyId: string, mine: JourneyState, other: JourneyS
   const kept = own && foreign ? (isFurther(foreign, own) ? foreign : own) : (own ?? foreign);
   for (const gone of [ours, theirs]) {
     if (gone === undefined || gone === kept) continue;
+    // As it was: should the merge be taken back, the other one goes on from there.
+    run.state.shelved = shelve([...run.state.shelved, structuredClone(gone)]);
     if (kept !== undefined) inherit(kept, gone);
     end(run, gone, LeaveReason.merged);
   }
@@ -49,6 +54,12 @@ function settle(run: Run, journeyId: string, mine: JourneyState, other: JourneyS
   // Timers of the other customer ended with it, and ours may have been cancelled just now.
   if (kept.dueMs !== 0) run.effects.setTimer(journeyId, kept.dueMs);
   return kept === ours ? 'own' : 'other';
+}
+
+const SHELVED = 32;
+
+function shelve<T>(entries: readonly T[]): T[] {
+  return entries.slice(-SHELVED);
 }
 
 function isFurther(a: Enrolment, b: Enrolment): boolean {

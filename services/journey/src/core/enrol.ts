@@ -6,7 +6,7 @@ import { armOf } from './assignment.ts';
 import { type CompiledJourney, holdOutExperiment } from './compile.ts';
 import { DAY_MS } from './definition/duration.ts';
 import { stableId } from './hash.ts';
-import { stepOf } from './leave.ts';
+import { pastOfEnrolment, stepOf } from './leave.ts';
 import type { Run } from './run.ts';
 import { enrolmentIn, pastOf, remember } from './state.ts';
 
@@ -42,6 +42,8 @@ export function enrol(run: Run, journey: CompiledJourney, triggerJson: Buffer): 
     sentNodeIds: [],
     triggerJson,
     convertedMs: 0,
+    triggerSeq: run.at.seq,
+    triggerIndex: run.at.index,
   };
   const refusal = refusalOf(run, journey);
   if (refusal !== undefined) {
@@ -50,9 +52,7 @@ export function enrol(run: Run, journey: CompiledJourney, triggerJson: Buffer): 
   }
   if (isHeldOut(run, journey, enrolment)) {
     run.effects.step(stepOf(enrolment, StepAction.STEP_ACTION_REFUSED, HOLD_OUT, RefuseReason.holdOut));
-    const { journeyId, enrolmentId } = enrolment;
-    const entry = { journeyId, version: version.version, enrolmentId, enteredMs: now, exitedMs: now, convertedMs: 0 };
-    remember(state, { ...entry, reason: RefuseReason.holdOut, heldOut: true });
+    remember(state, { ...pastOfEnrolment(enrolment, now), reason: RefuseReason.holdOut, heldOut: true });
     return;
   }
   state.enrolments.push(enrolment);

@@ -1,4 +1,4 @@
-import type { Enrolment, JourneyState } from '#gen/recur/journey/v1/state.ts';
+import type { Enrolment, JourneyState, PastEntry } from '#gen/recur/journey/v1/state.ts';
 import { type Step, StepAction } from '#gen/recur/log/v1/changes.ts';
 import type { Run } from './run.ts';
 import { remember } from './state.ts';
@@ -23,9 +23,12 @@ export const LeaveReason = {
 /** Ends an enrolment: told, out of the state, remembered for re-entry and the goal. */
 export function leave(run: Run, enrolment: Enrolment, reason: string): void {
   end(run, enrolment, reason);
-  const { journeyId, version, enrolmentId, enteredMs, convertedMs } = enrolment;
-  const exitedMs = run.now;
-  remember(run.state, { journeyId, version, enrolmentId, enteredMs, exitedMs, convertedMs, reason, heldOut: false });
+  remember(run.state, { ...pastOfEnrolment(enrolment, run.now), reason, heldOut: false });
+}
+
+export function pastOfEnrolment(enrolment: Enrolment, exitedMs: number): Omit<PastEntry, 'reason' | 'heldOut'> {
+  const { journeyId, version, enrolmentId, enteredMs, convertedMs, triggerSeq, triggerIndex } = enrolment;
+  return { journeyId, version, enrolmentId, enteredMs, exitedMs, convertedMs, triggerSeq, triggerIndex };
 }
 
 /** Ends an enrolment that leaves no trace of its own. */

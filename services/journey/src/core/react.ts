@@ -85,6 +85,8 @@ function convertPast(run: Run, event: SeenEvent): boolean {
 
 export function onSegment(run: Run, change: SegmentChange): boolean {
   let changed = setMembership(run.state, change.segmentId, change.entered);
+  // The customer did not come or go just now: that is only known by now.
+  if (change.restored) return changed;
   for (const enrolment of [...run.state.enrolments]) {
     const place = placeOf(run, enrolment);
     if (place?.version.definition.exitWhen.some((criterion) => isMet(criterion, change))) {
@@ -107,6 +109,7 @@ function isMet({ kind }: ExitCriterion, change: SegmentChange): boolean {
 
 export function onClass(run: Run, change: ClassChange): boolean {
   let changed = false;
+  if (change.restored) return changed;
   for (const journey of run.journeys.byClass.get(change.dimension) ?? []) {
     const { trigger } = journey.current.definition;
     if (trigger?.kind?.$case !== 'classChanged') continue;

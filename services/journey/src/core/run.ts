@@ -9,6 +9,8 @@ export interface Run {
   /** IANA name of the shop's time zone. */
   readonly timeZone: string;
   readonly journeys: CompiledJourneys;
+  /** Place in the log of what is at hand; 0/0 when it is time, or a definition. */
+  readonly at: { readonly seq: number; readonly index: number };
   readonly state: JourneyState;
   readonly effects: JourneyEffects;
 }

@@ -45,6 +45,11 @@ export interface TagMove {
   readonly to: string;
 }
 
+export interface ComputedMoves {
+  readonly traitMoves: readonly TraitMove[];
+  readonly tagMoves: readonly TagMove[];
+}
+
 const NO_ORDERS: readonly Order[] = [];
 const NO_TRAITS: readonly CompiledTrait[] = [];
 
@@ -53,7 +58,7 @@ const NO_TRAITS: readonly CompiledTrait[] = [];
  * which says what moved and when time alone may move something. Until `nextMs` nothing changes by time alone; it may be too
  * early, then a look finds nothing, but never too late.
  */
-export class Computing {
+export class Computing implements ComputedMoves {
   readonly #zone: ShopZone;
   readonly #plan: Plan;
   readonly #state: ProfileState;
@@ -180,8 +185,7 @@ export class Computing {
   }
 
   figure(trait: CompiledTrait, at: number): Figure | undefined {
-    if (!this.#plan.isComplete(trait)) return undefined;
-    return figureOf(trait, this.#state.computed?.find(trait), this.#state.facts, at);
+    return figureIn(this.#plan, this.#state, trait, at);
   }
 
   #text(trait: CompiledTrait, at: number): string {
@@ -241,6 +245,36 @@ export class Computing {
     const computed = this.#state.compute();
     if (ms < computed.nextMs) computed.nextMs = ms;
   }
+}
+
+function figureIn(plan: Plan, { computed, facts }: ProfileState, trait: CompiledTrait, at: number): Figure | undefined {
+  return plan.isComplete(trait) ? figureOf(trait, computed?.find(trait), facts, at) : undefined;
+}
+
+/**
+ * What is different for a customer who began anew. Of one who was part of another, and so has no `before`, all is told: what was
+ * said last is from before the merge. Tags the plan does not know have been told as gone already.
+ */
+export function movesBetween(
+  plan: Plan,
+  before: ProfileState | undefined,
+  after: ProfileState,
+  now: number,
+): ComputedMoves {
+  const text = (state: ProfileState | undefined, trait: CompiledTrait) =>
+    state === undefined ? '' : figureText(figureIn(plan, state, trait, now));
+  const traitMoves = plan.traits
+    .map((trait) => ({ trait, from: text(before, trait), to: text(after, trait) }))
+    .filter(({ from, to }) => before === undefined || from !== to);
+  const carried = (state: ProfileState | undefined, id: string) =>
+    state?.computed?.tags.find(({ tagId }) => tagId === id)?.value;
+  const tagMoves: TagMove[] = [];
+  for (const { id, revision, family } of plan.tags) {
+    const [from, to] = [carried(before, id), carried(after, id)];
+    if (before !== undefined && from === to) continue;
+    tagMoves.push({ id, revision, family, carried: to !== undefined, from: from ?? '', to: to ?? '' });
+  }
+  return { traitMoves, tagMoves };
 }
 
 /** What changed in the facts, as tags know it. */

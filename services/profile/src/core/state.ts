@@ -15,11 +15,14 @@ interface TraitSlot {
 export class ComputedState {
   readonly tags: TagState[];
   nextMs: number;
+  /** Bases of traits not complete yet of which this customer has all, after a merge was taken back. */
+  readonly whole: Set<number>;
   readonly #traits = new Map<number, TraitSlot>();
 
-  constructor({ traits, tags, nextMs }: Computed = { traits: [], tags: [], nextMs: 0 }) {
+  constructor({ traits, tags, nextMs, whole }: Computed = { traits: [], tags: [], nextMs: 0, whole: [] }) {
     for (const stored of traits) this.#traits.set(stored.basis, { stored, opened: undefined });
     this.tags = tags;
+    this.whole = new Set(whole);
     this.nextMs = nextMs === 0 ? NEVER : nextMs;
   }
 
@@ -59,7 +62,7 @@ export class ComputedState {
       if (opened !== undefined) traits.push(encodeKept(basis, opened.trait.aggregation, opened.kept));
       else if (stored !== undefined) traits.push(stored);
     }
-    return { traits, tags: this.tags, nextMs: this.nextMs === NEVER ? 0 : this.nextMs };
+    return { traits, tags: this.tags, nextMs: this.nextMs === NEVER ? 0 : this.nextMs, whole: [...this.whole] };
   }
 }
 

@@ -57,6 +57,12 @@ export class Plan {
   /** Reused between events: see incremental.ts. */
   readonly dirty: Dirty;
 
+  /** 0 for a segment that is not in force. */
+  revisionOf(segmentId: string): number {
+    const number = this.numbers.get(segmentId);
+    return number === undefined ? 0 : (this.segments[number]?.entered.revision ?? 0);
+  }
+
   constructor(definitions: Definitions, zone: ShopZone) {
     this.rfm = definitions.rfm ?? DEFAULT_RFM;
     this.lifecycle = definitions.lifecycle ?? DEFAULT_LIFECYCLE;

@@ -3,16 +3,14 @@ import type {
   GetCustomerIdentityRequest,
   GetCustomerIdentityResponse,
   IdentifierKey,
-  IdentityServiceService,
   ResolveIdentifiersRequest,
   ResolveIdentifiersResponse,
 } from '#gen/recur/identity/v1/identity_service.ts';
-import { isBlocked } from '#lib/identifiers/blocked.ts';
-import { normaliseEmail, type PhoneBook } from '#lib/identifiers/contact.ts';
+import type { IdentifierValues } from '#lib/identifiers/values.ts';
 import { type FieldViolation, invalidArgument, notFound } from '#lib/rpc/errors.ts';
-import type { Handlers } from '#lib/rpc/service.ts';
 import type { IdentifierHasher } from '#lib/seal/identifier-hasher.ts';
 import { identifierKey } from '../core/event-keys.ts';
+import { ownerIn } from '../core/node.ts';
 import { decodeNode } from '../store/graph-store.ts';
 
 const MAX_IDENTIFIERS = 1000;
@@ -23,17 +21,17 @@ const CUSTOMER_ID = /^[0-9A-Za-z_-]{1,64}$/;
 const MAX_HOPS = 16;
 
 /** Reads the committed graph, from any replica. */
-export class IdentityHandlers implements Handlers<typeof IdentityServiceService> {
+export class GraphRpc {
   private readonly redis: Redis;
   private readonly tag: string;
   private readonly hasher: IdentifierHasher;
-  private readonly phones: PhoneBook;
+  private readonly values: () => IdentifierValues;
 
-  constructor(redis: Redis, tag: string, hasher: IdentifierHasher, phones: PhoneBook) {
+  constructor(redis: Redis, tag: string, hasher: IdentifierHasher, values: () => IdentifierValues) {
     this.redis = redis;
     this.tag = tag;
     this.hasher = hasher;
-    this.phones = phones;
+    this.values = values;
   }
 
   async resolveIdentifiers({ identifiers }: ResolveIdentifiersRequest): Promise<ResolveIdentifiersResponse> {
@@ -45,7 +43,7 @@ export class IdentityHandlers implements Handlers<typeof IdentityServiceService>
     const keys = identifiers.map((identifier, i) => this.keyOf(identifier, `identifiers[${i}]`, violations));
     if (violations.length > 0) throw invalidArgument(violations);
     const found = await this.redis.mget(keys.map((key) => `${this.tag}:i:${key ?? ''}`));
-    return { results: found.map((customerId) => ({ customerId: customerId ?? '' })) };
+    return { results: found.map((stored) => ({ customerId: ownerIn(stored ?? undefined) ?? '' })) };
   }
 
   async getCustomerIdentity({ customerId }: GetCustomerIdentityRequest): Promise<GetCustomerIdentityResponse> {
@@ -84,10 +82,11 @@ export class IdentityHandlers implements Handlers<typeof IdentityServiceService>
       violations.push({ field: `${field}.value`, description: `must be 1 to ${MAX_VALUE} characters` });
       return undefined;
     }
+    const values = this.values();
+    const verdict = values.normalise(type, value);
     // What ingest drops belongs to nobody; asking for it is no error.
-    if (isBlocked(value)) return undefined;
-    const normalised =
-      type === 'email' ? normaliseEmail(value) : type === 'phone' ? this.phones.normalise(value) : value;
-    return normalised && identifierKey(type, this.hasher.hash(type, normalised));
+    return 'dropped' in verdict
+      ? undefined
+      : identifierKey(type, this.hasher.hash(type, values.matched(type, verdict.value)));
   }
 }

@@ -1,0 +1,151 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { Restart } from '#gen/recur/log/v1/changes.ts';
+import { RecordKind } from '#gen/recur/log/v1/frame.ts';
+import { IdentifierTypes } from '#lib/identifiers/types.ts';
+import { Lane, ownerOf } from '../test/lane-model.ts';
+import { namedIn, ownerIn } from './core/node.ts';
+
+type Step = { event: string[] } | { unmerge: number } | { merge: [number, number] };
+
+const arbitrary = (types: readonly string[], commands: readonly ('unmerge' | 'merge')[]) =>
+  fc.array(
+    fc.oneof(
+      {
+        weight: 6,
+        arbitrary: fc.record({
+          event: fc.uniqueArray(
+            fc.tuple(fc.constantFrom(...types), fc.nat(4)).map((t) => t.join(':')),
+            { minLength: 1, maxLength: 3 },
+          ),
+        }),
+      },
+      ...(commands.includes('unmerge') ? [{ weight: 2, arbitrary: fc.record({ unmerge: fc.nat(50) }) }] : []),
+      ...(commands.includes('merge')
+        ? [{ weight: 1, arbitrary: fc.record({ merge: fc.tuple(fc.nat(50), fc.nat(50)) }) }]
+        : []),
+    ),
+    { maxLength: 40 },
+  ) as fc.Arbitrary<Step[]>;
+
+/** Plays the steps; returns who was kept apart. */
+async function play(lane: Lane, steps: readonly Step[]): Promise<string[]> {
+  for (const step of steps) {
+    if ('event' in step) lane.event(step.event);
+    else if ('unmerge' in step) {
+      const merged = lane.merged();
+      const id = merged[step.unmerge % Math.max(merged.length, 1)];
+      if (id === undefined) continue;
+      expect((await lane.unmerge(id)).refusal).toBe('');
+    } else {
+      const ids = [...lane.nodes.keys()];
+      const [a, b] = step.merge.map((n) => ids[n % Math.max(ids.length, 1)]);
+      if (a !== undefined && b !== undefined) await lane.merge(a, b);
+    }
+  }
+  return [...new Set([...lane.nodes.values()].flatMap((n) => n.apart))];
+}
+
+const PEOPLE = ['phone', 'email', 'openid', 'shop_account'];
+const ALL = [...PEOPLE, 'user_id', 'member_no', 'unionid', 'anonymous_id', 'device_id', 'loyalty_card'];
+
+describe('taking a merge back', () => {
+  it('gives each side its own again, and later events to whose identifiers they carry', async () => {
+    const lane = new Lane();
+    lane.event(['user_id:anna', 'phone:1']);
+    lane.event(['email:ben']);
+    const [anna, ben] = [ownerOf(lane, 'user_id:anna'), ownerOf(lane, 'email:ben')];
+    // The assistant typed Ben's address into Anna's account.
+    lane.event(['user_id:anna', 'email:ben']);
+    expect(lane.live(ben)).toBe(anna);
+    lane.event(['email:ben', 'openid:b']);
+    lane.event(['phone:1']);
+    expect(await lane.unmerge(ben)).toMatchObject({ refusal: '', customerId: ben, otherCustomerId: anna, events: 5 });
+    expect(lane.events()).toEqual(
+      new Map([
+        ['m1', anna],
+        ['m2', ben],
+        ['m3', anna],
+        ['m4', ben],
+        ['m5', anna],
+      ]),
+    );
+    expect(ownerOf(lane, 'openid:b')).toBe(ben);
+    // The same mistake again changes nothing.
+    lane.event(['user_id:anna', 'email:ben']);
+    expect(lane.live(ben)).toBe(ben);
+    // A person may say otherwise.
+    expect((await lane.merge(anna, ben)).customerId).toBe(anna);
+    expect(lane.live(ben)).toBe(anna);
+    expect((await lane.unmerge(ben)).refusal).toBe('');
+    expect(lane.live(ben)).toBe(ben);
+    const tells = lane.log.filter((r) => r.kind === RecordKind.RECORD_KIND_RESTART).map((r) => Restart.decode(r.body));
+    expect(tells.filter((r) => r.unmergedFrom === anna)).toHaveLength(2);
+  });
+
+  it('is refused for who is not merged, and answered once', async () => {
+    const lane = new Lane();
+    lane.event(['user_id:anna']);
+    const anna = ownerOf(lane, 'user_id:anna');
+    expect((await lane.unmerge(anna)).refusal).toBe(`not_merged: ${anna}`);
+    expect((await lane.unmerge('nobody')).refusal).toBe('not_merged: nobody');
+    expect((await lane.merge(anna, 'nobody')).refusal).toBe('not_found: nobody');
+  });
+
+  it('ends where a replay from scratch ends that knows from the start who is kept apart', async () => {
+    await fc.assert(
+      fc.asyncProperty(arbitrary(PEOPLE, ['unmerge']), async (steps) => {
+        const lane = new Lane();
+        const apart = await play(lane, steps);
+        const scratch = new Lane((id) => apart.filter((sides) => namedIn(sides).includes(id)));
+        for (const step of steps) if ('event' in step) scratch.event(step.event);
+        expect(grouped(lane.events())).toEqual(grouped(scratch.events()));
+        expect(grouped(lane.identifiers())).toEqual(grouped(scratch.identifiers()));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('keeps every identifier with one customer, every event with one, limits kept and who is apart apart', async () => {
+    await fc.assert(
+      fc.asyncProperty(arbitrary(ALL, ['unmerge', 'merge']), async (steps) => {
+        const lane = new Lane();
+        await play(lane, steps);
+        const types = new IdentifierTypes();
+        const owned = new Set<string>();
+        for (const node of lane.nodes.values()) {
+          const counts = new Map<string, number>();
+          for (const i of node.identifiers) {
+            expect(node.mergedInto).toBe('');
+            expect(owned.has(i.key)).toBe(false);
+            owned.add(i.key);
+            expect(ownerIn(lane.owners.get(i.key))).toBe(node.id);
+            counts.set(i.type, (counts.get(i.type) ?? 0) + 1);
+          }
+          for (const [type, n] of counts) expect(n).toBeLessThanOrEqual(types.of(type).limit);
+          for (const apart of node.mergedInto === '' ? node.apart : []) {
+            const [left = [], right = []] = apart.split(' ').map((side) => side.split(',').map((id) => lane.live(id)));
+            // A person may have lifted it for somebody else named there.
+            expect(left.includes(node.id) && right.includes(node.id)).toBe(false);
+          }
+        }
+        expect(owned).toEqual(new Set(lane.identifiers().keys()));
+        expect(lane.events().size).toBe(steps.filter((s) => 'event' in s).length);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+/** Who is together with whom, whatever they are called. */
+function grouped(holders: ReadonlyMap<string, string>): string[] {
+  const groups = Map.groupBy([...holders], ([, holder]) => holder);
+  return [...groups.values()]
+    .map((members) =>
+      members
+        .map(([what]) => what)
+        .sort()
+        .join(' '),
+    )
+    .sort();
+}
