@@ -6,6 +6,8 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { IdentityServiceClient } from '#gen/recur/identity/v1/identity_service.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
+import { Aggregation, ComputedTrait } from '#gen/recur/profile/v1/computed_trait.ts';
+import { ProfileDefinitionServiceClient } from '#gen/recur/profile/v1/profile_definition_service.ts';
 import { ProfileServiceClient } from '#gen/recur/profile/v1/profile_service.ts';
 import { Segment } from '#gen/recur/segmentation/v1/segment.ts';
 import { SegmentationServiceClient } from '#gen/recur/segmentation/v1/segmentation_service.ts';
@@ -18,7 +20,7 @@ import { Lane } from './lane-model.ts';
 
 /**
  * Built services as processes: events, merges and unmerges in any order end where the model in memory ends, in the graph, in
- * every profile and in every segment; also when identity is killed at its worst moments. Needs `nx build`.
+ * every profile, every computed trait and every segment; also when identity is killed at its worst moments. Needs `nx build`.
  */
 
 const PARTITIONS = 3;
@@ -39,7 +41,10 @@ const environment = () => ({
 
 beforeAll(async () => {
   identity = await spawnService('identity', environment());
-  for (const name of ['profile', 'segmentation'] as const) others.push(await spawnService(name, environment()));
+  const analytics = await spawnService('analytics', environment());
+  const peers = { ...environment(), ANALYTICS_ADDR: analytics.grpcAddr };
+  for (const name of ['profile', 'segmentation'] as const) others.push(await spawnService(name, peers));
+  others.push(analytics);
   nats = await connect({ servers: servers.nats.url });
   redis = new Redis(servers.redis.url);
 }, 120_000);
@@ -101,6 +106,22 @@ async function until(done: () => Promise<boolean>): Promise<void> {
   }
 }
 
+/** A computed trait worth what all orders of a customer come to, filled from history. */
+async function define(id: string): Promise<void> {
+  const definitions = createClient(ProfileDefinitionServiceClient, others[0]?.grpcAddr ?? '', settings);
+  const computedTrait = ComputedTrait.fromPartial({
+    id,
+    englishName: 'Spent',
+    chineseName: '消费',
+    events: ['Order Completed'],
+    aggregation: Aggregation.AGGREGATION_SUM,
+    property: 'amount',
+  });
+  await definitions.createComputedTrait({ computedTrait, requestId: `create-${id}` });
+  await until(async () => (await definitions.getComputedTrait({ id })).completePartitions === PARTITIONS);
+  definitions.close();
+}
+
 /** Until profile and segmentation have read all there is. */
 async function settled(): Promise<void> {
   const jsm = await jetstream(nats).jetstreamManager();
@@ -151,6 +172,8 @@ test('the cluster ends where the model ends, whatever the order', async () => {
   for (const [run, list] of fc.sample(steps, { numRuns: RUNS, seed }).entries()) {
     for (const [i, step] of list.entries()) {
       if (i === 12) await die(run);
+      // In the middle of history: of earlier events it finds what they are told to be by now.
+      if (i === 18) await define(`spent-${run}`);
       if ('event' in step) {
         // Each run has people of its own; the customers of earlier runs stay around.
         const identifiers = step.event.map((text) => `${text}-${run}`);
@@ -181,6 +204,7 @@ test('the cluster ends where the model ends, whatever the order', async () => {
   expect(unmerged).toBeGreaterThan(3);
   await settled();
   if (!identity.running) await revive();
+  await define('spent-at-last');
 
   const holders = Map.groupBy(lane.events(), ([, customerId]) => customerId);
   for (const node of lane.nodes.values()) {
@@ -211,6 +235,10 @@ test('the cluster ends where the model ends, whatever the order', async () => {
       identified: node.identified,
       identifiers: node.identifiers.map((i) => Buffer.from(i.hash).toString()).sort(),
     });
+    // Of who was never seen with an order nothing is kept.
+    const spent = events.reduce((sum, n) => sum + n, 0);
+    const values = profile?.computedTraits.map((t) => [t.id, t.complete, JSON.parse(t.valueJson || '0')]);
+    expect(values).toEqual(['spent-0', 'spent-1', 'spent-2', 'spent-at-last'].map((id) => [id, true, spent]));
     const { segments } = await api.listCustomerSegments({ customerId: node.id });
     expect(segments.map((s) => s.segmentId)).toEqual(events.length >= 2 ? ['came_back'] : []);
   }

@@ -23,14 +23,14 @@ export interface HistoryPage {
 /** Events of a partition by customer, in RowBinary. What the columns are is said in the proto. */
 export async function readHistory(engine: Engine, query: HistoryQuery): Promise<HistoryPage> {
   const { after } = query;
-  const events = eventNames(query);
+  const moved = await hasMoves(engine, query);
   const [row] = await engine.rows<{ customer_id: string }>(
-    `SELECT customer_id FROM recur.events WHERE ${place(query, after, undefined)} AND ${events}
+    `SELECT customer_id FROM (${eventsOf(query, { after, last: undefined, moved })})
      ORDER BY customer_id LIMIT 1 OFFSET ${PAGE_ROWS} SETTINGS max_threads = 1`,
   );
   const last = row?.customer_id;
   const { body } = await engine.read({
-    sql: pageSql(query, place(query, after, last), events),
+    sql: pageSql(query, { after, last, moved }),
     format: 'RowBinary',
     database: 'recur',
     params: {},
@@ -40,9 +40,54 @@ export async function readHistory(engine: Engine, query: HistoryQuery): Promise<
   return { rows: body, last };
 }
 
-function place({ partition, beforeSeq }: HistoryQuery, after: string, last: string | undefined): string {
-  const end = last === undefined ? '' : ` AND customer_id <= ${quote(last)}`;
-  return `partition = ${partition} AND seq < ${beforeSeq} AND customer_id > ${quote(after)}${end}`;
+interface Page {
+  readonly after: string;
+  readonly last: string | undefined;
+  /** Whether some of the partition's history was told anew, after a merge was taken back. */
+  readonly moved: boolean;
+}
+
+async function hasMoves(engine: Engine, query: HistoryQuery): Promise<boolean> {
+  const [row] = await engine.rows<{ n: string }>(
+    `SELECT count() AS n FROM recur.identity_changes WHERE change = 'restarted' AND ${before(query)}`,
+  );
+  return Number(row?.n ?? 0) > 0;
+}
+
+const before = ({ partition, beforeSeq }: HistoryQuery): string => `partition = ${partition} AND seq < ${beforeSeq}`;
+
+function customers({ after, last }: Page): string {
+  return `customer_id > ${quote(after)}${last === undefined ? '' : ` AND customer_id <= ${quote(last)}`}`;
+}
+
+/** Events a customer of the page has, as the log of the partition tells them. */
+function eventsOf(query: HistoryQuery, page: Page): string {
+  const plain = `SELECT * FROM recur.events WHERE ${before(query)} AND ${customers(page)} AND ${eventNames(query)}`;
+  if (!page.moved) return plain;
+  const told = moves(query, page);
+  return `
+    SELECT e.* FROM (${plain}) AS e LEFT JOIN (${restarts(query)}) AS r ON r.customer_id = e.customer_id
+    WHERE (e.seq, e.idx) > r.place
+    UNION ALL
+    SELECT e.* REPLACE (m.customer_id AS customer_id)
+    FROM (
+      SELECT * FROM recur.events
+      WHERE (seq, idx) IN (SELECT event_seq, event_idx FROM (${told})) AND ${eventNames(query)}
+    ) AS e
+    INNER JOIN (${told}) AS m ON m.event_seq = e.seq AND m.event_idx = e.idx`;
+}
+
+/** Whoever began anew: what came before was told again, as history of whom it belongs to. */
+function restarts(query: HistoryQuery): string {
+  return `SELECT customer_id, max((seq, idx)) AS place FROM recur.identity_changes
+    WHERE change = 'restarted' AND ${before(query)} GROUP BY customer_id`;
+}
+
+function moves(query: HistoryQuery, page: Page): string {
+  return `SELECT m.customer_id AS customer_id, event_seq, event_idx
+    FROM (SELECT * FROM recur.event_moves WHERE kind = 'event' AND ${before(query)} AND ${customers(page)}) AS m
+    INNER JOIN (${restarts(query)}) AS r ON r.customer_id = m.customer_id
+    WHERE (m.seq, m.idx) > r.place`;
 }
 
 function eventNames({ names }: HistoryQuery): string {
@@ -51,13 +96,18 @@ function eventNames({ names }: HistoryQuery): string {
   return `(${kinds.join(' OR ')})`;
 }
 
-function pageSql({ lines, paths, names }: HistoryQuery, within: string, events: string): string {
+function pageSql(query: HistoryQuery, page: Page): string {
+  const { lines, paths, names } = query;
   const values = paths.map((path) => `JSONExtractRaw(properties, ${list(path.split('.'))})`);
+  const theirs = `${before(query)} AND ${customers(page)}`;
+  const moved = page.moved ? `OR (seq, idx) IN (SELECT event_seq, event_idx FROM (${moves(query, page)}))` : '';
   const joined = lines
     ? `LEFT JOIN (
          SELECT partition, seq, idx,
            groupArray((product_id, toString(product_name), toString(category), quantity, reinterpretAsInt64(price))) AS found
-         FROM (SELECT * FROM recur.event_lines WHERE ${within} AND name IN (${list(names)}) ORDER BY partition, seq, idx, line)
+         FROM (
+           SELECT * FROM recur.event_lines WHERE (${theirs} ${moved}) AND name IN (${list(names)}) ORDER BY partition, seq, idx, line
+         )
          GROUP BY partition, seq, idx
        ) AS l USING (partition, seq, idx)`
     : '';
@@ -68,7 +118,7 @@ function pageSql({ lines, paths, names }: HistoryQuery, within: string, events: 
       toUInt8(type = 'track' AND currency != ''), order_id, part, reinterpretAsInt64(amount), toString(currency),
       toString(coupon), ${lines ? 'found' : none},
       ${values.length > 0 ? `[${values.join(', ')}]` : "CAST([], 'Array(String)')"}
-    FROM (SELECT * FROM recur.events WHERE ${within} AND ${events}) AS e ${joined}
+    FROM (${eventsOf(query, page)}) AS e ${joined}
     ORDER BY customer_id`;
 }
 
