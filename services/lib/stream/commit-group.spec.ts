@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { type BatchResult, START } from './batch.ts';
 import { CommitGroup } from './commit-group.ts';
-import { type BatchResult, START } from './executor.ts';
 import { before, type DueTimer } from './timers.ts';
 
 const result = (changes: Partial<BatchResult>): BatchResult => ({

@@ -1,4 +1,4 @@
-import type { BatchResult, Position, Sweep } from './executor.ts';
+import type { BatchResult, Position, Sweep } from './batch.ts';
 import type { ActiveDefinition, PendingWork } from './processor.ts';
 import { before, type DueTimer } from './timers.ts';
 

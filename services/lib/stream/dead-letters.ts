@@ -1,6 +1,6 @@
 import { DeadLetter } from '#gen/recur/log/v1/dead_letter.ts';
 import { subjects } from '#lib/topology/topology.ts';
-import type { BatchResult } from './executor.ts';
+import type { BatchResult } from './batch.ts';
 import type { StageSpec } from './processor.ts';
 import type { StageDeps, StageMetrics } from './stage-deps.ts';
 

@@ -1,9 +1,10 @@
 import { Definition } from '#gen/recur/log/v1/changes.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { itemSubjects, STREAMS, subjects, WIRING } from '#lib/topology/topology.ts';
+import { type BatchInput, type BatchResult, PoisonError, type Position, SWEEP_KIND } from './batch.ts';
 import { CommitGroup } from './commit-group.ts';
 import { buryDead } from './dead-letters.ts';
-import { type BatchInput, type BatchResult, Executor, PoisonError, type Position, SWEEP_KIND } from './executor.ts';
+import { Executor } from './executor.ts';
 import { failPoint } from './fail-points.ts';
 import { encodeFrame, type LogRecord } from './frames.ts';
 import { Join } from './join.ts';

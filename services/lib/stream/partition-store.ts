@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis';
 import { Definition } from '#gen/recur/log/v1/changes.ts';
+import type { Position, Sweep } from './batch.ts';
+import { START } from './batch.ts';
 import type { Commit } from './commit-group.ts';
-import type { Position, Sweep } from './executor.ts';
-import { START } from './executor.ts';
 import { decodePending, encodePending } from './pending.ts';
 import type { ActiveDefinition, PendingWork } from './processor.ts';
 

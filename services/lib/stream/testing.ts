@@ -1,6 +1,7 @@
 import { Definition, HistoryRecord, Merged, Restart, Restored } from '#gen/recur/log/v1/changes.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
-import { type BatchInput, Executor, type Output, PoisonError, type Position, START, SWEEP_KIND } from './executor.ts';
+import { type BatchInput, type Output, PoisonError, type Position, START, SWEEP_KIND } from './batch.ts';
+import { Executor } from './executor.ts';
 import type { LogRecord } from './frames.ts';
 import type { ActiveDefinition, StageSpec } from './processor.ts';
 import { decodeEntry, type Entry } from './states.ts';
