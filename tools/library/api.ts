@@ -1,6 +1,7 @@
 import { AnalyticsServiceClient } from '#gen/recur/analytics/v1/analytics_service.ts';
 import { MetricServiceClient } from '#gen/recur/analytics/v1/metric_service.ts';
 import { IdentityServiceClient } from '#gen/recur/identity/v1/identity_service.ts';
+import { MatchServiceClient } from '#gen/recur/identity/v1/match_service.ts';
 import { IngestServiceClient } from '#gen/recur/ingest/v1/ingest_service.ts';
 import { JourneyServiceClient } from '#gen/recur/journey/v1/service.ts';
 import { MessagingServiceClient } from '#gen/recur/messaging/v1/messaging_service.ts';
@@ -16,6 +17,7 @@ export function connectApi({ grpc, apiToken }: Pick<Endpoints, 'grpc' | 'apiToke
   return {
     ingest: createClient(IngestServiceClient, grpc.ingest, settings),
     identity: createClient(IdentityServiceClient, grpc.identity, settings),
+    match: createClient(MatchServiceClient, grpc.identity, settings),
     profile: createClient(ProfileServiceClient, grpc.profile, settings),
     profileDefinitions: createClient(ProfileDefinitionServiceClient, grpc.profile, settings),
     segmentation: createClient(SegmentationServiceClient, grpc.segmentation, settings),

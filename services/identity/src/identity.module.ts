@@ -6,6 +6,7 @@ import { Counter, type Registry } from 'prom-client';
 import { AnalyticsServiceClient, type AnalyticsServiceService } from '#gen/recur/analytics/v1/analytics_service.ts';
 import { IdentifierType } from '#gen/recur/identity/v1/identifier_type.ts';
 import { IdentityServiceService } from '#gen/recur/identity/v1/identity_service.ts';
+import { MatchServiceService } from '#gen/recur/identity/v1/match_service.ts';
 import type { Readiness } from '#lib/boot/readiness.ts';
 import { CONFIG, LOGGER, NATS, READINESS, REDIS, REGISTRY, RPC_SERVICES } from '#lib/boot/tokens.ts';
 import { DefinitionStore } from '#lib/definitions/store.ts';
@@ -25,9 +26,11 @@ import { LaneHandler, type LaneMetrics } from './processor.ts';
 import { CommandsRpc } from './rpc/commands-rpc.ts';
 import { GraphRpc } from './rpc/graph-rpc.ts';
 import { identityRpc } from './rpc/identity-rpc.ts';
+import { MatchRpc } from './rpc/match-rpc.ts';
 import { TypesRpc } from './rpc/types-rpc.ts';
 import { Announcer } from './store/announcer.ts';
 import { GraphStore } from './store/graph-store.ts';
+import { MatchStore } from './store/match-store.ts';
 import { LogPast } from './store/past.ts';
 
 /** Input frames taken into one batch at most. */
@@ -35,6 +38,7 @@ const MAX_FRAMES = 12;
 
 const TYPES = Symbol('TYPES');
 const ANALYTICS = Symbol('ANALYTICS');
+const MATCHES = Symbol('MATCHES');
 type Analytics = RpcClient<typeof AnalyticsServiceService> | undefined;
 
 const TAG = stageTag('identity', LANE);
@@ -45,6 +49,7 @@ async function services(
   redis: Redis,
   types: TypesInForce,
   analytics: Analytics,
+  matches: MatchStore,
 ): Promise<RpcService[]> {
   const store = await DefinitionStore.open({
     nats,
@@ -56,11 +61,23 @@ async function services(
   });
   const graph = new GraphRpc(redis, TAG, new IdentifierHasher(config.identifierKeys), () => types.values);
   const commands = new CommandsRpc(jetstream(nats), redis, TAG);
-  return [rpcService(IdentityServiceService, identityRpc(graph, commands, new TypesRpc(store), analytics))];
+  const match = new MatchRpc({
+    store: matches,
+    merge: (request, call) => commands.merge(request, call),
+    unknown: (customerIds) => graph.unknown(customerIds),
+    now: Date.now,
+  });
+  return [
+    rpcService(IdentityServiceService, identityRpc(graph, commands, new TypesRpc(store), analytics)),
+    rpcService(MatchServiceService, match),
+  ];
 }
 
 const typesInForce = (config: IdentityConfig, nats: NatsConnection, logger: Logger) =>
   new TypesInForce(nats, config.country, logger, config.streamReplicas);
+
+const matchStore = ({ streamReplicas }: IdentityConfig, nats: NatsConnection, logger: Logger) =>
+  new MatchStore(nats, streamReplicas, logger);
 
 const analyticsClient = ({ analyticsAddr }: IdentityConfig): Analytics =>
   analyticsAddr === undefined ? undefined : createClient(AnalyticsServiceClient, analyticsAddr);
@@ -68,8 +85,9 @@ const analyticsClient = ({ analyticsAddr }: IdentityConfig): Analytics =>
 @Module({
   providers: [
     { provide: TYPES, useFactory: typesInForce, inject: [CONFIG, NATS, LOGGER] },
+    { provide: MATCHES, useFactory: matchStore, inject: [CONFIG, NATS, LOGGER] },
     { provide: ANALYTICS, useFactory: analyticsClient, inject: [CONFIG] },
-    { provide: RPC_SERVICES, useFactory: services, inject: [CONFIG, NATS, REDIS, TYPES, ANALYTICS] },
+    { provide: RPC_SERVICES, useFactory: services, inject: [CONFIG, NATS, REDIS, TYPES, ANALYTICS, MATCHES] },
   ],
   exports: [RPC_SERVICES],
 })
@@ -86,6 +104,7 @@ class IdentityModule implements OnModuleInit, OnModuleDestroy {
     @Inject(READINESS) private readonly readiness: Readiness,
     @Inject(TYPES) private readonly types: TypesInForce,
     @Inject(ANALYTICS) private readonly analytics: Analytics,
+    @Inject(MATCHES) private readonly matches: MatchStore,
   ) {}
 
   async onModuleInit(): Promise<void> {
@@ -94,6 +113,7 @@ class IdentityModule implements OnModuleInit, OnModuleDestroy {
     const metrics = laneMetrics(registry);
     const announcer = new Announcer(jetstream(nats), redis, TAG, logger);
     this.#announcer = announcer;
+    this.matches.start();
     await this.types.follow((definition) => announcer.announce(definition));
     const stage = await startBatchStage({
       stage: 'identity',
@@ -120,6 +140,7 @@ class IdentityModule implements OnModuleInit, OnModuleDestroy {
   async onModuleDestroy(): Promise<void> {
     this.#announcer?.stop();
     this.types.stop();
+    this.matches.stop();
     this.analytics?.close();
     await this.#stage?.stop();
   }

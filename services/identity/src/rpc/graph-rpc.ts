@@ -66,6 +66,13 @@ export class GraphRpc {
     throw notFound(`customer "${customerId}"`);
   }
 
+  /** Which of these customers there never were. */
+  async unknown(customerIds: readonly string[]): Promise<Set<string>> {
+    if (customerIds.length === 0) return new Set();
+    const found = await this.redis.mgetBuffer(customerIds.map((id) => `${this.tag}:n:${id}`));
+    return new Set(customerIds.filter((_, i) => !found[i]));
+  }
+
   private keyOf({ type, key }: IdentifierKey, field: string, violations: FieldViolation[]): string | undefined {
     if (!TYPE.test(type)) {
       violations.push({ field: `${field}.type`, description: 'must be 1 to 64 of a-z, 0-9 and "_", a letter first' });
