@@ -78,7 +78,7 @@ export class LeanWriter {
     return this;
   }
 
-  /** @throws Error outside ±2^52 */
+  /** @throws Error outside -2^52 to 2^52 - 1 */
   sint64(value: number): this {
     return this.int64(value < 0 ? -2 * value - 1 : 2 * value);
   }

@@ -38,7 +38,7 @@ const events = fc.record({
           productId: text,
           name: text,
           category: text,
-          quantity: fc.integer({ min: -(2 ** 52), max: 2 ** 52 }),
+          quantity: fc.integer({ min: -(2 ** 52), max: 2 ** 52 - 1 }),
           priceMicros: micros,
         }),
         { maxLength: 3 },
