@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Delivery, Merged, ProfileChange } from '#gen/recur/log/v1/changes.ts';
+import { Delivery, IdentityChange, LinkRefused, Merged, ProfileChange } from '#gen/recur/log/v1/changes.ts';
 import { Event } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { TABLES } from '../src/core/tables.ts';
@@ -159,17 +159,40 @@ describe('rows in ClickHouse', () => {
           Delivery.fromPartial({ idempotencyKey: 'k', status: 2, channel: 'email', attempts: 1 }),
         ).finish(),
       ),
+      record(
+        'a',
+        RecordKind.RECORD_KIND_IDENTITY,
+        8_000,
+        IdentityChange.encode(
+          IdentityChange.fromPartial({
+            created: true,
+            linked: [
+              { type: 'email', hash: Buffer.alloc(16, 1) },
+              { type: 'phone', hash: Buffer.alloc(16, 2) },
+            ],
+            messageId: 'm2',
+          }),
+        ).finish(),
+      ),
+      record(
+        'c',
+        RecordKind.RECORD_KIND_REFUSED,
+        9_000,
+        LinkRefused.encode(
+          LinkRefused.fromPartial({ identifier: { type: 'device_id', hash: Buffer.alloc(16, 3) }, rule: 'limit' }),
+        ).finish(),
+      ),
       record('', RecordKind.RECORD_KIND_HANDOVER, 7_000, new Uint8Array(0)),
     ]);
     const { blocks } = await temp.store(log);
     expect(blocks.map((b) => [b.table, b.rows])).toEqual([
-      ['identity_changes', 1],
+      ['identity_changes', 3],
       ['profile_changes', 1],
       ['deliveries', 1],
     ]);
     expect(
       await temp.engine.rows(
-        'SELECT customer_id, change, into_customer_id, identifier_types, identified, created, message_id, toString(log_time) AS t FROM recur.identity_changes',
+        "SELECT customer_id, change, into_customer_id, identifier_types, identified, created, message_id, toString(log_time) AS t FROM recur.identity_changes WHERE change = 'merged'",
       ),
     ).toEqual([
       {
@@ -182,6 +205,15 @@ describe('rows in ClickHouse', () => {
         message_id: 'm1',
         t: '1970-01-01 00:00:05.000',
       },
+    ]);
+    // Types and hashes are two lists of the same identifiers.
+    expect(
+      await temp.engine.rows(
+        "SELECT change, identifier_types AS types, arrayMap(h -> hex(h), identifier_hashes) AS hashes FROM recur.identity_changes WHERE change != 'merged' ORDER BY idx",
+      ),
+    ).toEqual([
+      { change: 'linked', types: ['email', 'phone'], hashes: ['01'.repeat(16), '02'.repeat(16)] },
+      { change: 'refused', types: ['device_id'], hashes: ['03'.repeat(16)] },
     ]);
     expect(
       await temp.engine.rows(

@@ -1,4 +1,4 @@
-import { newValues, type Plan, type Slot, type Values } from './scan.ts';
+import { type Collect, newValues, type Plan, type Slot, type Values } from './scan.ts';
 import type { ColumnSpec, RowSpec, Source } from './tables.ts';
 
 /** Where a row's values stand: first those of its place in the log, then those of its parent, then its message's own. */
@@ -159,6 +159,13 @@ class Layout {
         plan = next;
       }
     }
-    plan[path[path.length - 1] as number] = slot;
+    const field = path[path.length - 1] as number;
+    // No message has it: the column is empty in this kind of record.
+    if (field === 0) return;
+    const there = plan[field];
+    if (there !== undefined && !(there.do === 'collect' && slot.do === 'collect')) {
+      throw new Error(`field ${path.join('.')} is wanted twice, and not as lists`);
+    }
+    plan[field] = there === undefined ? slot : { ...(slot as Collect), next: there as Collect };
   }
 }

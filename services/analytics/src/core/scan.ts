@@ -10,11 +10,19 @@ export type Slot =
   | { readonly do: 'keep'; readonly at: number; readonly zigzag: boolean }
   /** Step into a nested message with the plan for its fields. */
   | { readonly do: 'enter'; readonly plan: Plan }
-  /**
-   * Of every occurrence: start and end, or, with a plan, both halves of each value the plan keeps of it, one occurrence
-   * after the other. `scratch` has room for one.
-   */
-  | { readonly do: 'collect'; readonly list: number; readonly plan?: Plan; readonly scratch: Values };
+  | Collect;
+
+/**
+ * Of every occurrence: start and end, or, with a plan, both halves of each value the plan keeps of it, one occurrence
+ * after the other. `scratch` has room for one. `next`: another list of the same occurrences.
+ */
+export interface Collect {
+  readonly do: 'collect';
+  readonly list: number;
+  readonly plan?: Plan;
+  readonly scratch: Values;
+  readonly next?: Collect | undefined;
+}
 
 /** Slots by field number. */
 export type Plan = readonly (Slot | undefined)[];
@@ -123,7 +131,10 @@ export class Scanner {
           into.lo[slot.at] = from;
           into.hi[slot.at] = to;
         } else if (slot.do === 'enter') this.read(slot.plan, from, to, into);
-        else this.#collect(slot, from, to, into.lists[slot.list] as number[]);
+        else {
+          for (let one: Collect | undefined = slot; one !== undefined; one = one.next)
+            this.#collect(one, from, to, into.lists[one.list] as number[]);
+        }
         this.at = to;
       } else if (wire === 0 && slot.do === 'keep') {
         this.varint();
@@ -135,7 +146,7 @@ export class Scanner {
     if (this.at !== end) throw new MalformedMessage(`message ends in the middle of a field`);
   }
 
-  #collect(slot: Extract<Slot, { do: 'collect' }>, from: number, to: number, list: number[]): void {
+  #collect(slot: Collect, from: number, to: number, list: number[]): void {
     if (!slot.plan) {
       list.push(from, to);
       return;
