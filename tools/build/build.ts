@@ -39,7 +39,7 @@ for (const name of names) {
   // What reflection tells clients, read from beside the bundle.
   copyFileSync(join(root, 'proto/gen/image.binpb'), join(root, 'dist', name, 'image.binpb'));
   // SQL is read at start, from beside the bundle.
-  for (const folder of ['migrations', 'views', 'metrics']) {
+  for (const folder of ['migrations', 'views', 'metrics', 'rollups']) {
     const from = join(root, 'services', name, folder);
     if (existsSync(from)) cpSync(from, join(root, 'dist', name, folder), { recursive: true });
   }

@@ -37,6 +37,7 @@ import { CustomerMap, loadCustomerMap } from './store/customer-map.ts';
 import { PLAN_KIND, PlanFollower } from './store/experiment-plans.ts';
 import { migrate, readMigrations } from './store/migrate.ts';
 import { applyRetention } from './store/retention.ts';
+import { RollupKeeper, readRollups } from './store/rollups.ts';
 import { sqlFolder } from './store/sql-folders.ts';
 import { makeViews } from './store/views.ts';
 
@@ -96,6 +97,7 @@ function planFollower(
 @Injectable()
 class Analytics implements OnModuleInit, OnApplicationShutdown {
   #http: ClickHouseHttp | undefined;
+  #rollups: RollupKeeper | undefined;
 
   constructor(
     @Inject(CONFIG) private readonly config: AnalyticsConfig,
@@ -136,11 +138,28 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
     await this.stage.start();
     this.readiness.add('sink', () => this.stage.ready());
     this.predictions.start();
+    await this.#keepRollups();
+  }
+
+  async #keepRollups(): Promise<void> {
+    const seconds = new Histogram({
+      name: 'recur_rollups_seconds',
+      help: 'Time it took to fill all tables of dashboards anew',
+      buckets: [0.1, 0.5, 2, 10, 60, 300],
+      registers: [this.registry],
+    });
+    this.#rollups = new RollupKeeper({
+      engine: this.engine,
+      rollups: await readRollups(sqlFolder(import.meta.dirname, 'rollups'), this.config.shopTimeZone),
+      throughSeq: () => this.stage.sink?.throughSeq,
+      onRefreshed: (took) => seconds.observe(took),
+      onError: (error) => this.logger.error({ err: error }, 'rollups'),
+    });
+    this.#rollups.start();
   }
 
   async onApplicationShutdown(): Promise<void> {
-    await this.#http?.close(QUERY_GRACE_MS);
-    await this.predictions.stop();
+    await Promise.all([this.#http?.close(QUERY_GRACE_MS), this.#rollups?.stop(), this.predictions.stop()]);
     await this.stage.stop();
     await this.plans.stop();
     await this.map.stop();

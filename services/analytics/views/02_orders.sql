@@ -2,6 +2,7 @@
 -- shop's currency; days are those of the shop's time zone.
 
 -- The first of what was told about an order and part counts: sorting for it costs a third of asking aggregates for it.
+-- startsWith(name, 'Order ') stands here for the projection `orders`, which holds these events and no others.
 CREATE OR REPLACE VIEW recur.v_orders AS
 SELECT
     customer_id,
@@ -17,7 +18,7 @@ FROM
     SELECT customer_id, if(e.order_id = '', concat('message:', e.message_id), e.order_id) AS order_id, e.part AS part,
         e.time AS time, e.amount AS amount, e.currency AS currency, e.source AS source, e.coupon AS coupon
     FROM recur.v_events AS e
-    WHERE e.type = 'track' AND e.name = 'Order Completed'
+    WHERE startsWith(e.name, 'Order ') AND e.name = 'Order Completed' AND e.type = 'track'
     ORDER BY e.log_time, e.seq, e.idx
     LIMIT 1 BY customer_id, order_id, part
 ) AS o
@@ -38,7 +39,7 @@ FROM
 (
     SELECT customer_id, message_id, argMin((order_id, time, amount, name, source, (seq, idx)), (log_time, seq, idx)) AS first
     FROM recur.v_events
-    WHERE type = 'track' AND name IN ('Order Refunded', 'Order Cancelled')
+    WHERE startsWith(name, 'Order ') AND name IN ('Order Refunded', 'Order Cancelled') AND type = 'track'
     GROUP BY customer_id, message_id
 )
 COMMENT 'One row a refund or cancellation, position is its place in the log (frame, record): amount is positive, 0 for a cancellation; whole = 1 gives back all of the order (cancelled, or refunded without an amount)';
@@ -72,7 +73,7 @@ WHERE r.amount > 0 AND (r.customer_id, r.order_id) NOT IN
 (
     SELECT customer_id, if(e.order_id = '', concat('message:', e.message_id), e.order_id)
     FROM recur.v_events AS e
-    WHERE e.type = 'track' AND e.name = 'Order Completed'
+    WHERE startsWith(e.name, 'Order ') AND e.name = 'Order Completed' AND e.type = 'track'
 )
 COMMENT 'Refunds that name no order we know: they lower the customer and the day, but no order';
 

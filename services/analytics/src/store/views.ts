@@ -26,8 +26,7 @@ export interface ViewSet {
  * @param shopTimeZone IANA name; checked by the configuration, so it can stand in the SQL
  */
 export async function readViews(folder: string, shopTimeZone: string, options: ViewOptions = {}): Promise<ViewSet> {
-  if (!/^[A-Za-z0-9_+/-]{1,64}$/.test(shopTimeZone))
-    throw new Error(`shop time zone ${JSON.stringify(shopTimeZone)}: not an IANA name`);
+  checkTimeZone(shopTimeZone);
   const { deployment = EMBEDDED, industryLtv = 0 } = options;
   const fill = (text: string): string =>
     text.replaceAll('{{shop_time_zone}}', shopTimeZone).replaceAll('{{industry_ltv}}', String(industryLtv));
@@ -88,4 +87,10 @@ async function commentColumns(engine: Engine, folder: string, views: ViewSet, de
   const docs = parseColumnDocs(await readFile(join(folder, 'columns.yaml'), 'utf8'));
   const ours = columns.filter((c) => made.has(c.table));
   for (const sql of commentStatements(ours, docs, agreed)) await engine.command(statementFor(deployment, sql));
+}
+
+/** It stands in the SQL as it is. @throws Error when it could be anything but a name */
+export function checkTimeZone(name: string): void {
+  if (!/^[A-Za-z0-9_+/-]{1,64}$/.test(name))
+    throw new Error(`shop time zone ${JSON.stringify(name)}: not an IANA name`);
 }
