@@ -9,6 +9,7 @@ import { merges } from './merges.ts';
 import { messageIds } from './message-ids.ts';
 import { type BenchOptions, readCommand } from './options.ts';
 import { profileReads } from './profile-reads.ts';
+import { queries } from './queries.ts';
 import { type BenchResult, resultLine } from './result.ts';
 import { segments } from './segments.ts';
 import { sink } from './sink.ts';
@@ -18,6 +19,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
   e2e,
   latency,
   sink,
+  queries,
   'message-ids': messageIds,
   matching,
   segments,
@@ -38,6 +40,7 @@ line is the result as JSON. What each bench does, and what its bare loop does, i
   latency    from an accepted event to the mail it causes, at 1,000 events/s
   sink       rows/s from log frames into ClickHouse
   segments   CPU of segmentation per event with 10, 100, 1,000 and 10,000 segments
+  queries    each query of the Grafana dashboards over 50 million events (some 5 GB in the temporary folder, several minutes)
   message-ids  bytes of Redis an id takes that is remembered for a day or two
   matching   customers/s compared with all others for typing errors, and how many are found
   backfill   seconds until a new computed trait is filled from stored events and live, while events flow
@@ -46,10 +49,10 @@ line is the result as JSON. What each bench does, and what its bare loop does, i
   aa         false positives of the tests of experiments, on real customers nobody treated
   merges     events/s of a storm in which every event joins two customers, and whether all is right afterwards
 
-  --events N        how many events (e2e, sink, backfill), ids (message-ids), A/A tests (aa),
+  --events N        how many events (e2e, sink, queries, backfill), ids (message-ids), A/A tests (aa),
                     customers (matching), profiles (memory: 1 amount instead of 3), merges (merges)
   --people N        customers of the sample shop (e2e)          (default 12000: 300,000 events are about their six months)
-  --rounds N        ours and bare take turns so often           (ingest, e2e, matching)
+  --rounds N        ours and bare take turns so often           (ingest, e2e, matching); how often each query is asked (queries)
   --seconds N       length of a turn (ingest), of the load (latency)
   --partitions N    of the cluster                              (default 4)
   --without A,B     services that are not to run, e.g. analytics (e2e, latency)

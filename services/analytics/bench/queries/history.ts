@@ -1,6 +1,7 @@
 // A shop's history of any size, made inside ClickHouse: deterministic (everything is a hash of a row's number), with the
 // shapes that decide what a query costs: few customers with many events, growing months, refunds, orders told twice, merges.
 import type { Engine } from '../../src/engine/engine.ts';
+import { loadCustomerMap } from '../../src/store/customer-map.ts';
 
 export interface HistoryOptions {
   /** Rows of `events`, within a percent; the other tables follow from it. */
@@ -66,9 +67,9 @@ const REFUNDS = `INSERT INTO recur.events SELECT * REPLACE ('Order Refunded' AS 
   FROM (SELECT * FROM recur.events WHERE name = 'Order Completed' AND cityHash64(order_id, 31) % 100 < 6 AND NOT endsWith(message_id, '-again'))`;
 const LINES = `INSERT INTO recur.event_lines (partition, seq, idx, log_time, customer_id, line, message_id, name, time, order_id, product_id, product_name, category, quantity, price)
   SELECT partition, seq, idx, log_time, customer_id, line, message_id, name, time, order_id, concat('p-', toString(p)), concat('Product ', toString(p)),
-    ${pick(['tea', 'skincare', 'sunscreen', 'snacks', 'toys', 'home'], 'p % 6')}, 1, toDecimal64(amount / lines, 6)
-  FROM (SELECT *, 1 + cityHash64(order_id, 40) % 3 AS lines, arrayJoin(range(lines)) AS line, toUInt64(2000 * pow(${chance(41, '(order_id, line)')}, 2)) AS p
-    FROM recur.events WHERE name = 'Order Completed')`;
+    ${pick(['tea', 'skincare', 'sunscreen', 'snacks', 'toys', 'home'], 'p % 6')}, 1, toDecimal64(amount / greatest(lines, 1), 6)
+  FROM (SELECT *, if(order_id = '', 1, 1 + cityHash64(order_id, 40) % 3) AS lines, arrayJoin(range(lines)) AS line, toUInt64(2000 * pow(${chance(41, '(message_id, line)')}, 2)) AS p
+    FROM recur.events WHERE name = 'Order Completed' OR (name = 'Product Viewed' AND cityHash64(message_id, 42) % 20 = 0))`;
 
 /** Where a table of derived records says it stands; `c` is the customer's number, `at` the moment. */
 const PLACE = 'c % 16 AS partition, 1000000000 + n AS seq, 0 AS idx, at AS log_time';
@@ -176,4 +177,5 @@ export async function makeHistory(
     progress(what, 1);
     await engine.command(sql);
   }
+  await loadCustomerMap(engine);
 }
