@@ -31,7 +31,7 @@ async function prepare(): Promise<{ records: number; blocks: Block[] }[]> {
   const { state } = await jsm.streams.info(STREAMS.log.name);
   const available = state.messages;
   const reader = new LogReader({ js, stream: STREAMS.log.name, filters: ['log.>'] }, 1, onError);
-  const frames: { partition: number; seq: number; data: Uint8Array; records: number }[] = [];
+  const frames: { partition: number; seq: number; data: Buffer; records: number }[] = [];
   let records = 0;
   while (records < (SIZES[0] as number) && frames.length < available) {
     await reader.wait();
@@ -39,7 +39,7 @@ async function prepare(): Promise<{ records: number; blocks: Block[] }[]> {
       // Rows of every kind, counted by the events that caused them.
       const count = subject.endsWith('.event') ? decodeFrame(data).records.length : 0;
       records += count;
-      frames.push({ partition: Number(subject.split('.')[1]), seq, data: data.slice(), records: count });
+      frames.push({ partition: Number(subject.split('.')[1]), seq, data: Buffer.from(data), records: count });
     }
   }
   await reader.stop();

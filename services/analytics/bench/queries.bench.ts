@@ -41,7 +41,7 @@ try {
     ),
   );
   const [stored] = await engine.rows<{ events: string; rows: string; bytes: string }>(
-    "SELECT toString(sumIf(rows, table = 'events')) AS events, toString(sum(rows)) AS rows, toString(sum(bytes_on_disk)) AS bytes FROM system.parts WHERE active AND database = 'recur'",
+    "SELECT toString(sumIf(p.rows, table = 'events')) AS events, toString(sum(p.rows)) AS rows, toString(sum(bytes_on_disk)) AS bytes FROM system.parts AS p WHERE active AND database = 'recur'",
   );
   console.log(`${stored?.events} events, ${stored?.rows} rows in all, ${(Number(stored?.bytes) / 1e9).toFixed(1)} GB`);
 

@@ -5,7 +5,7 @@ export interface LogMessage {
   readonly subject: string;
   /** JetStream's timestamp, ms. */
   readonly storedAt: number;
-  readonly data: Uint8Array;
+  readonly data: Buffer;
 }
 
 /** What a reader holds at most before it stops asking the server for more. */
@@ -138,7 +138,12 @@ export class LogReader {
     this.next = m.seq + 1;
     this.bytes += m.data.length;
     this.pending = m.info.pending;
-    this.queue.push({ seq: m.seq, subject: m.subject, storedAt: Number(m.timestampNanos / 1_000_000n), data: m.data });
+    this.queue.push({
+      seq: m.seq,
+      subject: m.subject,
+      storedAt: Number(m.timestampNanos / 1_000_000n),
+      data: bufferOf(m.data),
+    });
     const waiting = this.waiting;
     this.waiting = undefined;
     waiting?.();
@@ -153,3 +158,7 @@ export class LogReader {
     this.full = undefined;
   }
 }
+
+/** A message that came in several pieces is put together in a plain array. */
+const bufferOf = (bytes: Uint8Array): Buffer =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);

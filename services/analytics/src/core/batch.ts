@@ -8,7 +8,7 @@ import { ROWS, TABLES } from './tables.ts';
 export interface FrameMessage {
   readonly partition: number;
   readonly seq: number;
-  readonly data: Uint8Array;
+  readonly data: Buffer;
 }
 
 /** One insert: rows of one table that all fall into one month, so that ClickHouse writes them as one part, whole or not at all. */
@@ -140,7 +140,7 @@ export class BlockBuilder {
     this.#memory.giveBack(block.data);
   }
 
-  #add(data: Uint8Array, start: number, end: number, index: number): void {
+  #add(data: Buffer, start: number, end: number, index: number): void {
     const v = this.#values;
     resetValues(v);
     try {

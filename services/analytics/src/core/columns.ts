@@ -88,7 +88,7 @@ export class StringColumn implements Column {
     return this.#length;
   }
 
-  append(source: Uint8Array, start: number, end: number): void {
+  append(source: Buffer, start: number, end: number): void {
     let n = end - start;
     let at = this.#length;
     if (at + n + 5 > this.#buffer.length) this.#buffer = grown(this.#buffer, at + n + 5);
@@ -101,7 +101,7 @@ export class StringColumn implements Column {
     // Making a view costs more than copying a short string byte by byte.
     if (end - start < COPY_BY_BYTE) for (let i = start; i < end; i++) b[at++] = source[i] as number;
     else {
-      (source as Buffer).copy(b, at, start, end);
+      source.copy(b, at, start, end);
       at += end - start;
     }
     this.#length = at;
@@ -132,7 +132,7 @@ export class StringListsColumn implements Column {
   }
 
   /** Stream 0 holds elements or keys, stream 1 values; call once for each stream, then `endElement`. */
-  add(stream: 0 | 1, source: Uint8Array, start: number, end: number): void {
+  add(stream: 0 | 1, source: Buffer, start: number, end: number): void {
     (this.#streams[stream] as StringColumn).append(source, start, end);
   }
 

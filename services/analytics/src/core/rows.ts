@@ -84,13 +84,7 @@ export class RowWriter {
    * Appends the record whose body is [start, end) of the frame to the tables `rowsOf` gives; undefined means the table has
    * it already. @throws MalformedMessage before anything was appended, when the body is not what its kind says.
    */
-  write(
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    head: Head,
-    rowsOf: (table: string) => TableRows | undefined,
-  ): void {
+  write(bytes: Buffer, start: number, end: number, head: Head, rowsOf: (table: string) => TableRows | undefined): void {
     const row = this.#row;
     const { values } = row;
     resetValues(values, row.own);
@@ -137,7 +131,7 @@ function putHead({ lo, hi }: Values, head: Head): void {
 
 const NO_TEXT = Buffer.alloc(0);
 
-function append(row: CompiledRow, target: TableRows, bytes: Uint8Array, head: Head): void {
+function append(row: CompiledRow, target: TableRows, bytes: Buffer, head: Head): void {
   const { steps } = row;
   const { lo, hi, lists } = row.values;
   const columns = target.sinks;
@@ -162,7 +156,7 @@ function appendList(
   column: StringListsColumn,
   kind: typeof LIST | typeof MAP,
   found: readonly number[],
-  bytes: Uint8Array,
+  bytes: Buffer,
 ): void {
   const stride = kind === MAP ? 4 : 2;
   for (let i = 0; i < found.length; i += stride) {

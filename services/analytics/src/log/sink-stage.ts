@@ -175,7 +175,7 @@ function decodeIfPossible(bytes: Uint8Array): Record {
   }
 }
 
-const NOTHING = new Uint8Array(0);
+const NOTHING = Buffer.alloc(0);
 
 function toFrame({ seq, subject, data }: LogMessage): FrameMessage {
   const [, partition, kind] = subject.split('.') as [string, string, string];
