@@ -47,7 +47,7 @@ export class Predictions {
   start(): void {
     const { predictionsAt: at, predictionHorizonDays: horizonDays, shopTimeZone: timeZone } = this.#config;
     if (at === undefined) return;
-    const settings = { at, timeZone, horizonDays, now: () => this.#now() };
+    const settings = { at, timeZone, horizonDays, now: () => this.#now(), known: (id: string) => this.#store.run(id) };
     this.#unschedule = schedulePredictions(this.#runner, settings, this.#logger);
   }
 

@@ -1,6 +1,7 @@
 import { Cron } from 'croner';
 import type { Logger } from '#lib/telemetry/logger.ts';
 import { dayBefore } from '../core/prediction/days.ts';
+import type { Run } from '../store/prediction-store.ts';
 import type { PredictionRunner } from './runner.ts';
 
 export interface ScheduleSettings {
@@ -9,6 +10,8 @@ export interface ScheduleSettings {
   readonly timeZone: string;
   readonly horizonDays: number;
   readonly now: () => Promise<Now>;
+  /** The run of this id, if there is one. */
+  readonly known: (runId: string) => Promise<Run | undefined>;
 }
 
 export interface Now {
@@ -19,7 +22,7 @@ export interface Now {
 
 /**
  * Every night: what will be, and what would have been said a horizon ago, to be held against what came. A run is named after its
- * day, so that a process started twice makes it once.
+ * day: one that is made, of somebody at all, is not made again.
  */
 export function schedulePredictions(runner: PredictionRunner, settings: ScheduleSettings, logger: Logger): () => void {
   const { at, timeZone, horizonDays } = settings;
@@ -35,7 +38,7 @@ export function schedulePredictions(runner: PredictionRunner, settings: Schedule
 /** Both runs of a night; one that fails does not keep the other from being made. */
 export async function nightly(
   runner: PredictionRunner,
-  { horizonDays, now }: Pick<ScheduleSettings, 'horizonDays' | 'now'>,
+  { horizonDays, now, known }: Pick<ScheduleSettings, 'horizonDays' | 'now' | 'known'>,
   logger: Logger,
 ): Promise<void> {
   const { ms, today: day } = await now();
@@ -46,6 +49,8 @@ export async function nightly(
   ] as const;
   for (const run of runs) {
     try {
+      const before = await known(run.runId);
+      if (before?.status === 'done' && before.customers > 0) continue;
       const { customers, startedAtMs, finishedAtMs } = await runner.start({ ...run, horizonDays });
       logger.info({ ...run, customers, seconds: (finishedAtMs - startedAtMs) / 1_000 }, 'predictions made');
     } catch (err) {
