@@ -59,6 +59,25 @@ function* told({ history, segment, visit, spend }: Row, i: number): Generator<Sh
   if (Number(spend) > 0) yield said('after', AFTER, order(`after-${i}`, Number(spend)));
 }
 
+/** Arms of the published check vector: so many customers, of whom some spent so much. Sum and sum of squares are as published. */
+const VECTOR = [
+  { arm: 'A', customers: 3_407, many: 38, spent: 34.558999, last: 83.628038 },
+  { arm: 'B', customers: 3_461, many: 44, spent: 52.370026, last: 118.418856 },
+] as const;
+
+function* vector(): Generator<ShopEvent> {
+  for (const { arm, customers, many, spent, last } of VECTOR) {
+    for (let i = 0; i < customers; i++) {
+      const who = { channel: 'web' as const, type: 'track' as const, userId: `vector-${arm}-${i}` };
+      const properties = { experiment_id: 'vector', variation_id: arm };
+      yield { ...who, messageId: `${who.userId}-arm`, timestamp: EXPOSED, event: 'Experiment Viewed', properties };
+      if (i > many) continue;
+      const bought = order(`${who.userId}-order`, i < many ? spent : last);
+      yield { ...who, messageId: `${who.userId}-after`, timestamp: AFTER, ...bought };
+    }
+  }
+}
+
 async function history(): Promise<ShopEvent[]> {
   const rows = createReadStream(dataSet('hillstrom/hillstrom.csv.gz'))
     .pipe(createGunzip())
@@ -66,6 +85,7 @@ async function history(): Promise<ShopEvent[]> {
   const events: ShopEvent[] = [];
   let i = 0;
   for await (const row of rows) events.push(...told(row as Row, i++));
+  events.push(...vector());
   // Somebody who is in no arm buys much later: the two weeks are over.
   events.push({
     channel: 'web',
@@ -88,6 +108,8 @@ beforeAll(async () => {
   const arms = ARMS.map((variant) => ({ variant, weight: 1 }));
   const plan = ExperimentPlan.fromPartial({ id: ID, displayName: 'E-mail of spring', control: ARMS[0], arms });
   await experiments.createExperimentPlan({ plan, requestId: 'plan' });
+  const other = ExperimentPlan.fromPartial({ id: 'vector', control: 'A' });
+  await experiments.createExperimentPlan({ plan: other, requestId: 'vector' });
   experiments.close();
   const sender = httpSender(ingestHttp, writeKeys as Record<string, string>, 4);
   await sendAll([...batchesOf(await history(), { from: 400, to: 500 })], 4, sender.send);
@@ -164,6 +186,22 @@ test('the published figures, by gRPC', async () => {
     return { ...(found as ExperimentResult) };
   });
   expect(results.find((r) => r.variant === 'Mens E-Mail' && r.metric === 'revenue')?.windowOver).toBe(true);
+});
+
+test('the check vector of the formulas, by gRPC', async () => {
+  const { grpc, apiToken } = cluster.endpoints;
+  const analytics = createClient(AnalyticsServiceClient, grpc.analytics, { token: apiToken, deadlineMs: 30_000 });
+  const { results } = await analytics.listExperimentResults({ experimentId: 'vector', days: 14, by: '' });
+  analytics.close();
+  const found = results.find(({ variant, metric }) => variant === 'B' && metric === 'revenue');
+  expect(found?.relative).toBeCloseTo(0.70732, 5);
+  expect(found?.relativeLow).toBeCloseTo(-0.03526, 5);
+  expect(found?.relativeHigh).toBeCloseTo(1.44989, 5);
+  expect(found?.relativeP).toBeCloseTo(0.06191, 5);
+  expect(found?.effect).toBeCloseTo(0.29, 4);
+  expect(found?.effectLow).toBeCloseTo(0.04538, 5);
+  expect(found?.effectHigh).toBeCloseTo(0.53462, 5);
+  expect(found?.p).toBeCloseTo(0.02016, 5);
 });
 
 test('the published figures, in SQL', async () => {
