@@ -1,17 +1,35 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { DynamicModule } from '@nestjs/common';
 import type { Redis } from 'ioredis';
+import { IdentityServiceClient } from '#gen/recur/identity/v1/identity_service.ts';
 import { JourneyServiceService } from '#gen/recur/journey/v1/service.ts';
+import { SegmentationServiceClient } from '#gen/recur/segmentation/v1/segmentation_service.ts';
 import { CONFIG, NATS, REDIS, RPC_SERVICES } from '#lib/boot/tokens.ts';
 import type { ServiceConfig } from '#lib/config/config.ts';
+import { createClient } from '#lib/rpc/client.ts';
 import { rpcService } from '#lib/rpc/service.ts';
 import { StateReader } from '#lib/stream/state-reader.ts';
 import { stateCodec } from './core/state.ts';
+import { RequestWriter } from './requests/request-writer.ts';
+import { Requests } from './requests/requests.ts';
 import { JourneyHandlers } from './rpc/journeys.ts';
 import { Stage } from './stage.ts';
 import { JourneyStore } from './store/journey-store.ts';
 
 class JourneyModule {}
+
+function requestsOf(store: JourneyStore, nats: NatsConnection, config: ServiceConfig): Requests {
+  const { clock, identityAddr, segmentationAddr } = config;
+  return new Requests({
+    journey: (id) => store.get(id),
+    writer: new RequestWriter(nats),
+    clock,
+    now: Date.now,
+    identity: identityAddr === undefined ? undefined : createClient(IdentityServiceClient, identityAddr),
+    segmentation:
+      segmentationAddr === undefined ? undefined : createClient(SegmentationServiceClient, segmentationAddr),
+  });
+}
 
 export const journeyModule = (): DynamicModule => ({
   module: JourneyModule,
@@ -24,9 +42,13 @@ export const journeyModule = (): DynamicModule => ({
     },
     {
       provide: JourneyHandlers,
-      inject: [JourneyStore, REDIS, CONFIG],
-      useFactory: (store: JourneyStore, redis: Redis, { partitions }: ServiceConfig) =>
-        new JourneyHandlers(store, new StateReader('journey', stateCodec, redis, partitions)),
+      inject: [JourneyStore, NATS, REDIS, CONFIG],
+      useFactory: (store: JourneyStore, nats: NatsConnection, redis: Redis, config: ServiceConfig) =>
+        new JourneyHandlers(
+          store,
+          new StateReader('journey', stateCodec, redis, config.partitions),
+          requestsOf(store, nats, config),
+        ),
     },
     {
       provide: RPC_SERVICES,

@@ -25,6 +25,8 @@ import { withServers } from '#tools/testkit/with-servers.ts';
 import { peekEventName } from '../src/core/event/peek.ts';
 import { stateCodec } from '../src/core/state.ts';
 import { journeyStage } from '../src/processor.ts';
+import { RequestWriter } from '../src/requests/request-writer.ts';
+import { Requests } from '../src/requests/requests.ts';
 import { JourneyHandlers } from '../src/rpc/journeys.ts';
 import { JourneyStore } from '../src/store/journey-store.ts';
 import { encodeEvent, ZONE } from './scenario.ts';
@@ -75,7 +77,18 @@ beforeAll(async () => {
     await manager.streams.add({ name, subjects: [...taken], allow_direct: true });
   }
   const store = await JourneyStore.open(nats, 1);
-  const handlers = new JourneyHandlers(store, new StateReader('journey', stateCodec, redis, PARTITIONS));
+  const handlers = new JourneyHandlers(
+    store,
+    new StateReader('journey', stateCodec, redis, PARTITIONS),
+    new Requests({
+      journey: (id) => store.get(id),
+      writer: new RequestWriter(nats),
+      clock: 'live',
+      now: Date.now,
+      identity: undefined,
+      segmentation: undefined,
+    }),
+  );
   const services = [rpcService(JourneyServiceService, handlers)];
   const host = '127.0.0.1';
   server = new RpcServer({ services, tokens, logger, registry: new Registry(), host, port: 0, reflection: false });

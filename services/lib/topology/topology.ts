@@ -99,6 +99,8 @@ export const PORTS = {
 /** Who calls whom by gRPC inside the cluster. */
 export const CALLS: readonly { readonly from: ServiceName; readonly to: ServiceName; readonly why: string }[] = [
   { from: 'identity', to: 'analytics', why: 'what was decided about a customer, and why' },
+  { from: 'journey', to: 'identity', why: 'whether customers asked for exist' },
+  { from: 'journey', to: 'segmentation', why: 'members of the segment of a broadcast' },
   { from: 'profile', to: 'identity', why: 'whose identifier this is' },
   { from: 'profile', to: 'analytics', why: 'timeline; history that fills new computed traits' },
   { from: 'profile', to: 'segmentation', why: '360° view: segments, RFM class, lifecycle stage' },

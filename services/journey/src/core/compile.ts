@@ -9,6 +9,7 @@ import {
   type Trigger,
 } from '#gen/recur/journey/v1/journey.ts';
 import { parseDuration, parseLocalTime } from './definition/duration.ts';
+import { requestName } from './event/peek.ts';
 
 /** One version of a journey, made ready: nodes by id, durations as numbers. */
 export interface CompiledVersion {
@@ -173,7 +174,7 @@ function eventMatches(definition: JourneyDefinition): EventMatch[] {
 function indexTrigger(
   journey: CompiledJourney,
   trigger: Trigger | undefined,
-  index: Record<'byEvent' | 'bySegment' | 'byClass', Map<string, CompiledJourney[]>>,
+  index: Record<'byEvent' | 'bySegment' | 'byClass', Map<string, CompiledJourney[]>> & { eventNames: Set<string> },
 ): void {
   const add = (map: Map<string, CompiledJourney[]>, key: string) => map.set(key, [...(map.get(key) ?? []), journey]);
   switch (trigger?.kind?.$case) {
@@ -188,6 +189,10 @@ function indexTrigger(
       break;
     case 'classChanged':
       add(index.byClass, trigger.kind.value.dimension);
+      break;
+    case 'api':
+      add(index.byEvent, requestName(journey.id));
+      index.eventNames.add(requestName(journey.id));
       break;
   }
 }

@@ -25,7 +25,8 @@ export function onEvent(run: Run, event: SeenEvent): boolean {
   }
   for (const journey of triggered) {
     const { trigger } = journey.current.definition;
-    if (trigger?.kind?.$case !== 'event' || !event.matches(trigger.kind.value)) continue;
+    const isAsked = trigger?.kind?.$case === 'api';
+    if (!isAsked && !(trigger?.kind?.$case === 'event' && event.matches(trigger.kind.value))) continue;
     enrol(run, journey, eventTrigger(event, journey.current.neededProperties));
     changed = true;
   }

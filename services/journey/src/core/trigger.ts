@@ -6,6 +6,7 @@ const MAX_BYTES = 2048;
 
 /** What let a customer in, as conditions and templates see it later. */
 export interface TriggerFacts {
+  /** Name of the event; api: somebody asked. */
   event?: string;
   /** Event properties. */
   properties?: Properties;
@@ -15,10 +16,11 @@ export interface TriggerFacts {
 
 /** Properties the journey's own conditions need (`needed`) are kept first, the others as far as they fit in 2 KB. */
 export function eventTrigger(event: SeenEvent, needed: ReadonlySet<string>): Buffer {
-  const whole = Buffer.from(JSON.stringify({ event: event.name, properties: event.properties }));
+  const name = event.isRequest ? 'api' : event.name;
+  const whole = Buffer.from(JSON.stringify({ event: name, properties: event.properties }));
   if (whole.length <= MAX_BYTES) return whole;
   const kept: Properties = {};
-  let bytes = JSON.stringify({ event: event.name, properties: {} }).length * 3;
+  let bytes = JSON.stringify({ event: name, properties: {} }).length * 3;
   const names = Object.keys(event.properties);
   const first = names.filter((name) => needed.has(name));
   for (const name of [...first, ...names.filter((other) => !needed.has(other))]) {
@@ -28,7 +30,7 @@ export function eventTrigger(event: SeenEvent, needed: ReadonlySet<string>): Buf
     bytes += size;
     kept[name] = value;
   }
-  return Buffer.from(JSON.stringify({ event: event.name, properties: kept }));
+  return Buffer.from(JSON.stringify({ event: name, properties: kept }));
 }
 
 export function segmentTrigger(segment: string): Buffer {

@@ -1,9 +1,13 @@
 import { type Journey, JourneyDefinition } from '#gen/recur/journey/v1/journey.ts';
 import {
+  type BroadcastRequest,
+  type BroadcastResponse,
   type CreateJourneyRequest,
   type CreateJourneyResponse,
   type DeleteJourneyRequest,
   type DeleteJourneyResponse,
+  type EnrolCustomersRequest,
+  type EnrolCustomersResponse,
   type GetJourneyRequest,
   type GetJourneyResponse,
   type JourneyServiceService,
@@ -26,6 +30,7 @@ import { readJourney } from '../core/definition/read.ts';
 import { validateJourney } from '../core/definition/validate.ts';
 import { changeJourney, type Move, moveJourney, type UpdatePath } from '../core/definition/versions.ts';
 import { stableId } from '../core/hash.ts';
+import type { Requests } from '../requests/requests.ts';
 import type { JourneyStore, Write } from '../store/journey-store.ts';
 
 /** Committed states of customers, merges followed. */
@@ -42,10 +47,12 @@ type MoveRequest = { readonly id: string; readonly requestId: string };
 export class JourneyHandlers implements Handlers<typeof JourneyServiceService> {
   readonly #store: JourneyStore;
   readonly #states: JourneyStates;
+  readonly #requests: Requests;
   readonly #now: () => number;
 
-  constructor(store: JourneyStore, states: JourneyStates, now: () => number = Date.now) {
+  constructor(store: JourneyStore, states: JourneyStates, requests: Requests, now: () => number = Date.now) {
     this.#store = store;
+    this.#requests = requests;
     this.#states = states;
     this.#now = now;
   }
@@ -125,6 +132,14 @@ export class JourneyHandlers implements Handlers<typeof JourneyServiceService> {
       past: ofJourney(past),
       assignments,
     };
+  }
+
+  enrolCustomers(request: EnrolCustomersRequest, call: Call): Promise<EnrolCustomersResponse> {
+    return this.#requests.enrol(request, call);
+  }
+
+  broadcast(request: BroadcastRequest, call: Call): AsyncIterable<BroadcastResponse> {
+    return this.#requests.broadcast(request, call);
   }
 
   async #move(move: Move, { id, requestId }: MoveRequest, call: Call): Promise<{ journey: Journey }> {

@@ -36,6 +36,7 @@ const TRIGGER: Shape = {
   segment_entered: text,
   segment_exited: text,
   class_changed: message(() => CLASS_TRANSITION),
+  api: message(() => ({})),
 };
 
 const WAIT: Shape = { duration, until_local_time: text, next: text };

@@ -66,8 +66,10 @@ function checkTrigger(trigger: Trigger | undefined, at: string, violations: Viol
       violations.check(short, `${at}.class_changed`, 'from and to must be at most 100 characters');
       break;
     }
+    case 'api':
+      break;
     default:
-      violations.add(at, 'is missing: give event, segment_entered, segment_exited or class_changed');
+      violations.add(at, 'is missing: give event, segment_entered, segment_exited, class_changed or api');
   }
 }
 

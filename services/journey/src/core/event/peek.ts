@@ -3,9 +3,15 @@ import { EventType } from '#gen/recur/log/v1/event.ts';
 const TYPE_TAG = (2 << 3) | 0;
 const NAME_TAG = (3 << 3) | 2;
 
+/** Before the names of derived events: no name a sender can use begins like this. */
+const DERIVED = '\u0000';
+
+/** Name by which a request to let a customer into a journey is known, a derived event named after the journey. */
+export const requestName = (journeyId: string): string => DERIVED + journeyId;
+
 /**
  * Name journeys know an encoded Event by, read without decoding the rest: the name of a track event; "page", "screen" and
- * "identify" for those. Undefined for other types. The stage sees every event and cares for few, so this is its hot path.
+ * "identify" for those; `requestName` of a request. Undefined for other types. The stage sees every event and cares for few, so this is its hot path.
  */
 export function peekEventName(body: Uint8Array): string | undefined {
   let at = 0;
@@ -17,7 +23,7 @@ export function peekEventName(body: Uint8Array): string | undefined {
       if (type === EventType.EVENT_TYPE_PAGE) return 'page';
       if (type === EventType.EVENT_TYPE_SCREEN) return 'screen';
       if (type === EventType.EVENT_TYPE_IDENTIFY) return 'identify';
-      if (type !== EventType.EVENT_TYPE_TRACK) return undefined;
+      if (type !== EventType.EVENT_TYPE_TRACK && type !== EventType.EVENT_TYPE_DERIVED) return undefined;
       continue;
     }
     if (tag !== NAME_TAG) {
@@ -26,6 +32,7 @@ export function peekEventName(body: Uint8Array): string | undefined {
     }
     const length = varint(body, at);
     const start = at + varintLength(body, at);
+    if (type === EventType.EVENT_TYPE_DERIVED) return DERIVED + text(body, start, start + length);
     return type === EventType.EVENT_TYPE_TRACK ? text(body, start, start + length) : undefined;
   }
   return undefined;

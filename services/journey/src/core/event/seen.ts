@@ -2,6 +2,7 @@ import type { EventMatch } from '#gen/recur/journey/v1/journey.ts';
 import { Event } from '#gen/recur/log/v1/event.ts';
 import { DAY_MS } from '../definition/duration.ts';
 import { holds } from './condition.ts';
+import { requestName } from './peek.ts';
 import { type Properties, propertiesOf } from './properties.ts';
 
 /** Events that happened longer before they came in move nobody: imported history must not welcome old customers. */
@@ -17,6 +18,11 @@ export class SeenEvent {
   constructor(name: string, body: Uint8Array) {
     this.name = name;
     this.#body = body;
+  }
+
+  /** Somebody asked for it (EnrolCustomers, Broadcast). */
+  get isRequest(): boolean {
+    return this.name.startsWith(requestName(''));
   }
 
   get timeMs(): number {
