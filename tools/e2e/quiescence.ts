@@ -9,6 +9,12 @@ import { until } from '#tools/library/progress.ts';
 
 const KEYED = Object.keys(WIRING) as (keyof typeof WIRING)[];
 
+export interface Stores {
+  /** Separated by commas. */
+  readonly natsUrls: string;
+  readonly redisUrl: string;
+}
+
 interface Position {
   readonly seq: number;
   readonly clock: number;
@@ -21,16 +27,19 @@ interface Position {
  */
 export class Quiescence {
   private readonly cluster: Cluster;
+  private readonly natsUrls: string[];
   private readonly redis: Redis;
   private readonly analytics;
   private nats: NatsConnection | undefined;
   /** What was still open at the last look, for the message of a time-out. */
   private open = 'nothing was looked at';
 
-  constructor(cluster: Cluster) {
+  /** @param stores where NATS and Redis are, when they are not processes of the cluster */
+  constructor(cluster: Cluster, stores?: Stores) {
     this.cluster = cluster;
     const { endpoints } = cluster;
-    this.redis = new Redis(endpoints.redisUrl, { maxRetriesPerRequest: 1, commandTimeout: 2_000 });
+    this.natsUrls = (stores?.natsUrls ?? endpoints.natsUrl).split(',');
+    this.redis = new Redis(stores?.redisUrl ?? endpoints.redisUrl, { maxRetriesPerRequest: 1, commandTimeout: 2_000 });
     this.redis.on('error', () => {});
     this.analytics = createClient(AnalyticsServiceClient, endpoints.grpc.analytics, { token: endpoints.apiToken });
   }
@@ -125,7 +134,7 @@ export class Quiescence {
 
   private async manager(): Promise<JetStreamManager> {
     if (this.nats === undefined || this.nats.isClosed()) {
-      this.nats = await connect({ servers: this.cluster.endpoints.natsUrl, maxReconnectAttempts: -1, timeout: 2_000 });
+      this.nats = await connect({ servers: this.natsUrls, maxReconnectAttempts: -1, timeout: 2_000 });
     }
     return jetstreamManager(this.nats, { checkAPI: false, timeout: 2_000 });
   }

@@ -150,7 +150,11 @@ function laneMetrics(registry: Registry): LaneMetrics {
   const counter = (name: string, help: string) => new Counter({ name, help, registers: [registry] });
   const events = counter('recur_identity_events_total', 'Events that were given a customer');
   const duplicates = counter('recur_identity_duplicates_total', 'Events dropped because their message id was known');
-  return { events: (n) => events.inc(n), duplicates: (n) => duplicates.inc(n) };
+  return {
+    events: (n) => events.inc(n),
+    duplicates: (n) => duplicates.inc(n),
+    deadLetters: (n) => (registry.getSingleMetric('recur_dead_letters_total') as Counter).inc({ stage: 'identity' }, n),
+  };
 }
 
 export function identityModule(): DynamicModule {

@@ -1,3 +1,4 @@
+import { DeadLetter } from '#gen/recur/log/v1/dead_letter.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import type { BatchHandler, BatchWhere } from '#lib/stream/batch-stage.ts';
 import { failPoint } from '#lib/stream/fail-points.ts';
@@ -37,10 +38,22 @@ export interface LanePosition {
 export interface LaneMetrics {
   events(n: number): void;
   duplicates(n: number): void;
+  deadLetters(n: number): void;
+}
+
+/** What cannot be read as an event, with its place. */
+interface Unreadable {
+  readonly seq: number;
+  readonly index: number;
+  readonly timeMs: number;
+  readonly reason: string;
+  readonly body: Uint8Array;
 }
 
 /** On the event clock a partition without events is told the time whenever it has moved this far. */
 const TELL_TIME_MS = 3_600_000;
+
+const NOTHING = new Uint8Array(0);
 
 type Arrived = LaneEvent & { readonly seenKey: string };
 
@@ -63,6 +76,8 @@ export class LaneHandler implements BatchHandler {
   private readonly control: Control;
   private writers: SubjectWriter[] = [];
   private clock = 0;
+  /** Of the batch at hand, until they are buried. */
+  private unreadable: Unreadable[] = [];
   /** Somebody moved the clock: every partition is told, however little it was. */
   private tellTime = false;
 
@@ -95,8 +110,10 @@ export class LaneHandler implements BatchHandler {
   /** Frames of events together, each frame that commands or defines by itself: what it needs is read as it is at that point. */
   async apply(messages: readonly LogMessage[]): Promise<void> {
     let events: Frame[] = [];
+    this.unreadable = [];
     for (const { seq, storedAt, data } of messages) {
-      const frame = { ...decodeFrame(data), seq, storedAt };
+      // A frame that cannot be read at all is a frame without events: its place is passed all the same.
+      const frame = { ...(this.readable(seq, 0, data, decodeFrame) ?? decodeFrame(NOTHING)), seq, storedAt };
       if (frame.records.every((r) => r.kind === RecordKind.RECORD_KIND_EVENT)) events.push(frame);
       else {
         await this.applyEvents(events);
@@ -112,6 +129,8 @@ export class LaneHandler implements BatchHandler {
     if (!last) return;
     const frames = batch.map((frame) => this.eventsOf(frame));
     const arrived = frames.flat();
+    // Stored before anything else of the batch is: a crash may repeat them (same message id), never lose them.
+    for (const letter of this.unreadable.splice(0)) await this.bury(letter);
     const day = Math.floor(last.storedAt / DAY_MS);
     const events = await this.unseen(frames, arrived, day);
     const graph = await this.graphFor(events);
@@ -143,16 +162,38 @@ export class LaneHandler implements BatchHandler {
   private eventsOf(frame: Frame): Arrived[] {
     const { seq, storedAt } = frame;
     if (this.mode === 'live') this.clock = Math.max(this.clock, storedAt);
-    const events = frame.records.map(({ body }, index): Arrived => {
-      const keys = readEventKeys(body);
+    const events: Arrived[] = [];
+    for (const [index, { body }] of frame.records.entries()) {
+      const keys = this.readable(seq, index, body, readEventKeys);
+      if (keys === undefined) continue;
       if (this.mode === 'event') this.clock = Math.max(this.clock, keys.timeMs);
-      return { seq, index, body, keys, now: this.clock, seenKey: seenKey(keys.source, keys.messageId) };
-    });
+      events.push({ seq, index, body, keys, now: this.clock, seenKey: seenKey(keys.source, keys.messageId) });
+    }
     if (this.mode === 'event' && frame.watermarkMs > this.clock) {
       this.clock = frame.watermarkMs;
       this.tellTime = true;
     }
     return events;
+  }
+
+  /** What was read; undefined, and a dead letter, when it cannot be: one bad record must not hold up all that follow. */
+  private readable<T>(seq: number, index: number, bytes: Uint8Array, read: (bytes: Uint8Array) => T): T | undefined {
+    try {
+      return read(bytes);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      this.unreadable.push({ seq, index, timeMs: this.clock, reason: error.message, body: bytes });
+      return undefined;
+    }
+  }
+
+  private async bury({ seq, index, timeMs, reason, body }: Unreadable): Promise<void> {
+    const { js, partition } = this.where;
+    const record = { kind: RecordKind.RECORD_KIND_EVENT, body: Buffer.from(body) };
+    const letter = DeadLetter.fromPartial({ stage: 'identity', partition, seq, index, reason, timeMs, record });
+    const msgID = `identity.${partition}.${seq}.${index}`;
+    await js.publish(subjects.deadLetter('identity', partition), DeadLetter.encode(letter).finish(), { msgID });
+    this.metrics.deadLetters(1);
   }
 
   /** Events whose message id is new, in this batch and in the last day or two. */

@@ -8,7 +8,7 @@ import { type LogMessage, LogReader } from './log-reader.ts';
 import { Ownership, type Tenant } from './ownership.ts';
 import { FencedError } from './partition-store.ts';
 import type { RunningStage } from './stage.ts';
-import { StageMetrics } from './stage-deps.ts';
+import { JETSTREAM_CALL, StageMetrics } from './stage-deps.ts';
 
 /**
  * A stage that is not keyed by one customer a record (identity, the ClickHouse sink): it gets the messages of one partition
@@ -54,8 +54,8 @@ export interface BatchWhere {
 
 export async function startBatchStage(options: BatchStageOptions): Promise<RunningStage> {
   const { nats, redis, stage, partitions, replicaId, logger } = options;
-  const js = jetstream(nats);
-  const jsm = await jetstreamManager(nats);
+  const js = jetstream(nats, JETSTREAM_CALL);
+  const jsm = await jetstreamManager(nats, JETSTREAM_CALL);
   const metrics = new StageMetrics(options.registry);
   const onError = (error: unknown) => logger.error({ stage, err: String(error) }, 'stage error');
   const ownership = new Ownership({

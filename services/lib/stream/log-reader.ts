@@ -1,4 +1,4 @@
-import { DeliverPolicy, type JetStreamClient, type JsMsg } from '@nats-io/jetstream';
+import { type ConsumerMessages, DeliverPolicy, type JetStreamClient, type JsMsg } from '@nats-io/jetstream';
 
 export interface LogMessage {
   readonly seq: number;
@@ -15,6 +15,11 @@ const RETRY_MS = 250;
 /** Two of these missed, and the consumer is made anew: how soon reading goes on after the server was away. */
 const HEARTBEAT_MS = 1_000;
 const CLOSE_MS = 500;
+/**
+ * The client asks anew whether its consumer is still there, and when nobody can tell (a stream without a leader) waits as long as
+ * a pull lasts before it asks again: with the usual 30 s reading would stand for half a minute after an election of one second.
+ */
+const PULL_MS = 2_000;
 
 /**
  * Reads subjects of a stream in order from a sequence on, ahead of its consumer within bounds, for as long as it lives:
@@ -109,8 +114,9 @@ export class LogReader {
       // By bytes, not by messages: a server drops a client that lets 64 MB wait.
       max_bytes: MAX_BYTES,
       idle_heartbeat: HEARTBEAT_MS,
-      expires: 30_000,
+      expires: PULL_MS,
     });
+    void this.watch(messages);
     this.closeCurrent = () => messages.close();
     if (this.stopped) return void (await messages.close());
     for await (const m of messages) {
@@ -120,6 +126,11 @@ export class LogReader {
       if (this.queue.length >= MAX_MESSAGES || this.bytes >= MAX_BYTES) await this.room();
       if (this.stopped) return;
     }
+  }
+
+  /** Silence ends this consumer and makes a new one, which finds where it lives now. */
+  private async watch(messages: ConsumerMessages): Promise<void> {
+    for await (const { type } of messages.status()) if (type === 'heartbeats_missed') void messages.close();
   }
 
   /** What a stream's limits removed before it was read is lost to this reader: nobody may miss that. */

@@ -5,6 +5,9 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { ActiveDefinition } from './processor.ts';
 import type { ClockMode } from './steps.ts';
 
+/** Of a call to JetStream's API. One that meets a stream without a leader is never answered: it is better asked again soon. */
+export const JETSTREAM_CALL = { timeout: 2_000 } as const;
+
 /** What a partition runner needs of its stage. */
 export interface StageDeps {
   readonly js: JetStreamClient;

@@ -6,7 +6,7 @@ import type { Registry } from 'prom-client';
 import { Ownership } from './ownership.ts';
 import { PartitionRunner } from './partition-runner.ts';
 import type { ActiveDefinition, StageSpec } from './processor.ts';
-import { type StageDeps, StageMetrics } from './stage-deps.ts';
+import { JETSTREAM_CALL, type StageDeps, StageMetrics } from './stage-deps.ts';
 import type { ClockMode } from './steps.ts';
 
 /** Where definitions come from: the initial ones, then every change, deletes included. */
@@ -45,8 +45,8 @@ export async function startStage<S, D = undefined>(
   const runners = new Map<number, PartitionRunner<S, D>>();
   const onError = (error: unknown) => logger.error({ stage: spec.stage, err: String(error) }, 'stage error');
   const deps: StageDeps = {
-    js: jetstream(nats),
-    jsm: await jetstreamManager(nats),
+    js: jetstream(nats, JETSTREAM_CALL),
+    jsm: await jetstreamManager(nats, JETSTREAM_CALL),
     redis,
     partitions,
     clock: options.clock,
