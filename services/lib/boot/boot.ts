@@ -182,6 +182,7 @@ class Service<C extends ServiceConfig> {
     });
     await app.init();
     await adapter.getInstance().ready();
+    this.#http.open();
     return app;
   }
 

@@ -21,6 +21,7 @@ export interface ProbeParts {
  */
 export class HttpServer {
   readonly server: Server;
+  #attached: Listener | undefined;
   #application: Listener | undefined;
 
   constructor(parts: ProbeParts) {
@@ -40,10 +41,15 @@ export class HttpServer {
     this.server.maxHeadersCount = 100;
   }
 
-  /** For Fastify's `serverFactory`. */
+  /** For Fastify's `serverFactory`, which asks for it long before it can answer. */
   attach(application: Listener): Server {
-    this.#application = application;
+    this.#attached = application;
     return this.server;
+  }
+
+  /** The application can answer. Fastify throws at requests that reach it before, and senders do not wait for a restart to end. */
+  open(): void {
+    this.#application = this.#attached;
   }
 
   async listen(host: string, port: number): Promise<number> {

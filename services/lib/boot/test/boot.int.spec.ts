@@ -75,6 +75,23 @@ describe('a service that runs', () => {
     client.close();
   });
 
+  test('answers 503 to requests that come before it is up, and comes up', async () => {
+    const sample = start();
+    const { http } = await sample.line('starting');
+    const answers = new Set<number>();
+    let up = false;
+    // Senders that come back after a crash do not wait for its end: from the first moment there are always some.
+    const sender = async () => {
+      while (!up) answers.add((await fetch(`http://127.0.0.1:${http}/echo`, { method: 'POST', body: 'hello' })).status);
+    };
+    const senders = Array.from({ length: 8 }, sender);
+    await sample.line('started').finally(() => {
+      up = true;
+    });
+    await Promise.all(senders);
+    expect([...answers].sort()).toEqual([200, 503]);
+  });
+
   test('made the streams', async () => {
     await started();
     const manager = await jetstreamManager(nats);
