@@ -5,12 +5,21 @@ const ALPHA = 0.05;
 /** Arms this unlikely to have the sizes they have were not drawn as planned. */
 const SRM_ALPHA = 0.001;
 
+/** Metrics every experiment has; others go by their own name. */
+const WORDS: Readonly<Record<string, string>> = {
+  conversion: 'buyers',
+  orders: 'orders',
+  revenue: 'sales',
+  order_value: 'order value',
+  visit: 'visitors',
+};
+
 /**
  * One line a shop owner understands, for an arm that was compared with another one. Several arms of one experiment must
  * share the risk of an error, so the corrected p decides.
  */
 export function verdict(r: ExperimentResult): string {
-  const what = `${r.variant}, ${r.metric === 'conversion' ? 'orders' : 'sales'}`;
+  const what = `${r.variant}, ${WORDS[r.metric] ?? r.metric}`;
   if (r.srmP !== undefined && r.srmP < SRM_ALPHA) {
     return `${what}: not to be trusted, the arms have other sizes than planned (p ${r.srmP.toExponential(1)}).`;
   }
@@ -34,8 +43,9 @@ export function verdict(r: ExperimentResult): string {
   return `${what}: ${judged}, ${size}${worth}.`;
 }
 
-function difference({ metric }: ExperimentResult, value: number): string {
+function difference({ metric, kind }: ExperimentResult, value: number): string {
   const sign = value < 0 ? '−' : '+';
   const size = Math.abs(value);
-  return metric === 'conversion' ? `${sign}${(100 * size).toFixed(1)} points` : `${sign}${size.toFixed(2)} a head`;
+  if (kind === 'share' || metric === 'conversion') return `${sign}${(100 * size).toFixed(1)} points`;
+  return `${sign}${size.toFixed(2)} ${metric === 'order_value' ? 'an order' : 'a head'}`;
 }
