@@ -63,7 +63,7 @@ export async function segments(options: BenchOptions): Promise<BenchResult> {
 
 async function measure(options: BenchOptions, n: number, events: number): Promise<Measured> {
   const [warmUp, measured] = chunks(events);
-  const only = ['nats', 'redis', 'ingest', 'identity', 'segmentation'] as const;
+  const only = ['nats', 'redis', 'ingest', 'identity', 'profile', 'segmentation'] as const;
   const cluster = await startBenchCluster({ ...options, only });
   try {
     const started = performance.now();

@@ -106,6 +106,14 @@ async function until(done: () => Promise<boolean>): Promise<void> {
   }
 }
 
+/** Reads a computed trait, which profile begins anew as well. */
+const RICH_FROM = 40;
+const RICH = Segment.fromJSON({
+  id: 'rich',
+  displayName: 'Spent 40 or more',
+  rule: { computedTrait: { id: 'spent-0', number: { atLeast: RICH_FROM } } },
+});
+
 /** A computed trait worth what all orders of a customer come to, filled from history. */
 async function define(id: string): Promise<void> {
   const definitions = createClient(ProfileDefinitionServiceClient, others[0]?.grpcAddr ?? '', settings);
@@ -174,6 +182,7 @@ test('the cluster ends where the model ends, whatever the order', async () => {
       if (i === 12) await die(run);
       // In the middle of history: of earlier events it finds what they are told to be by now.
       if (i === 18) await define(`spent-${run}`);
+      if (i === 18 && run === 0) await api.createSegment({ segment: RICH, requestId: 'rich' });
       if ('event' in step) {
         // Each run has people of its own; the customers of earlier runs stay around.
         const identifiers = step.event.map((text) => `${text}-${run}`);
@@ -240,7 +249,8 @@ test('the cluster ends where the model ends, whatever the order', async () => {
     const values = profile?.computedTraits.map((t) => [t.id, t.complete, JSON.parse(t.valueJson || '0')]);
     expect(values).toEqual(['spent-0', 'spent-1', 'spent-2', 'spent-at-last'].map((id) => [id, true, spent]));
     const { segments } = await api.listCustomerSegments({ customerId: node.id });
-    expect(segments.map((s) => s.segmentId)).toEqual(events.length >= 2 ? ['came_back'] : []);
+    const wanted = [...(events.length >= 2 ? ['came_back'] : []), ...(spent >= RICH_FROM ? ['rich'] : [])];
+    expect(segments.map((s) => s.segmentId).sort()).toEqual(wanted);
   }
 }, 240_000);
 

@@ -38,6 +38,7 @@ const tokens = new ApiTokens([{ token: 'all', name: 'admin', scopes: ['*'] }]);
 
 let nats: NatsConnection;
 let redis: Redis;
+let profile: RunningStage;
 let segmentation: RunningStage;
 let journeys: RunningStage;
 let server: RpcServer;
@@ -69,6 +70,13 @@ const buyers: StageSpec<Buffer> = {
   },
 };
 
+/** What segmentation waits for. */
+const silent: StageSpec<Buffer> = {
+  stage: 'profile',
+  codec: buyers.codec,
+  processor: { process: () => undefined },
+};
+
 beforeAll(async () => {
   nats = await connect({ servers: servers.nats.url });
   redis = new Redis(servers.redis.url);
@@ -93,6 +101,7 @@ beforeAll(async () => {
   const host = '127.0.0.1';
   server = new RpcServer({ services, tokens, logger, registry: new Registry(), host, port: 0, reflection: false });
   client = createClient(JourneyServiceClient, `${host}:${await server.start()}`, { token: 'all' });
+  profile = await startStage(silent, options('p'));
   segmentation = await startStage(buyers, options('s'));
   journeys = await startJourneys('j1');
 });
@@ -102,6 +111,7 @@ afterAll(async () => {
   await server?.stop(500);
   await journeys?.stop();
   await segmentation?.stop();
+  await profile?.stop();
   redis?.disconnect();
   await nats?.close();
 });

@@ -68,7 +68,7 @@ export interface StageWiring {
  */
 export const WIRING: Record<KeyedStageName, StageWiring> = {
   profile: { output: 'profile' },
-  segmentation: { output: 'segment' },
+  segmentation: { upstream: 'profile', output: 'segment' },
   journey: { upstream: 'segmentation', output: 'step' },
   messaging: { upstream: 'journey', output: 'delivery', outcomes: true },
 };

@@ -18,7 +18,7 @@ import { type RunningStage, startStage } from '#lib/stream/stage.ts';
 import { partitionOf, STREAMS, subjects } from '#lib/topology/topology.ts';
 import { type Started, startServers } from '#tools/testkit/servers.ts';
 import { type SpawnedService, spawnService, testSecrets } from '#tools/testkit/service.ts';
-import { ASK, journey, segmentation } from './upstream.ts';
+import { ASK, journey, profile, segmentation } from './upstream.ts';
 
 const PARTITIONS = 2;
 const ROOT = join(import.meta.dirname, '../../..');
@@ -74,7 +74,7 @@ export class Rig {
   private async startUpstream(): Promise<void> {
     const logger = pino({ level: 'warn' });
     const options = { nats: this.nc, redis: this.redis, partitions: PARTITIONS, clock: 'live', logger } as const;
-    for (const spec of [segmentation, journey]) {
+    for (const spec of [profile, segmentation, journey]) {
       this.stages.push(await startStage(spec, { ...options, replicaId: 'test', registry: new Registry() }));
     }
   }

@@ -26,5 +26,6 @@ const codec = {
 };
 
 /** The stages messaging waits for. */
+export const profile: StageSpec<string> = { stage: 'profile', codec, processor: new Silent() };
 export const segmentation: StageSpec<string> = { stage: 'segmentation', codec, processor: new Silent() };
 export const journey: StageSpec<string> = { stage: 'journey', codec, processor: new Asking() };

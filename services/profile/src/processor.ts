@@ -169,7 +169,7 @@ export class ProfileProcessor implements Processor<ProfileState, InForce> {
       const gone = before ? differingTraits(state.facts, before.facts) : [];
       const changed = new Set([...differingTraits(before?.facts, state.facts), ...gone]);
       this.#tell(state, [...changed], ctx, out);
-      return close(state, movesBetween(plan, before, state, ctx.now), NEVER, out);
+      return close(state, movesBetween(plan, before, state, ctx.now), NEVER, out, true);
     },
   };
 
@@ -204,8 +204,10 @@ export class ProfileProcessor implements Processor<ProfileState, InForce> {
       const tag = plan.tag(change.id);
       if (tag === undefined) computing.untag(change.id, change.revision);
       else computing.ask([tag]);
-    } else if (change.kind === KINDS.computedTrait) moved = forget(state, change.revision, ctx);
-    else if (completenessOf(state.facts, plan.completeness) > 0 || state.facts.traits.length > 0) {
+    } else if (change.kind === KINDS.computedTrait) {
+      moved = forget(state, change.revision, ctx);
+      if (moved) out.emit(RecordKind.RECORD_KIND_COMPUTED_TRAIT, goneOf(change));
+    } else if (completenessOf(state.facts, plan.completeness) > 0 || state.facts.traits.length > 0) {
       this.#tell(state, [], ctx, out);
     }
     moved ||= computing.traitMoves.length + computing.tagMoves.length > 0 || timerOf(state) !== timer;
@@ -228,6 +230,12 @@ function forget({ computed }: ProfileState, revision: number, { definitions }: C
   return gone;
 }
 
+/** The computed trait is deleted: whoever had a value has none. */
+function goneOf({ id, revision }: DefinitionChange): Uint8Array {
+  const change = { traitId: id, revision, fromJson: '', toJson: '', restored: false };
+  return ComputedTraitChange.encode(change).finish();
+}
+
 const timerOf = (state: ProfileState): number => state.computed?.nextMs ?? NEVER;
 
 /** Tells what moved, and sets the timer when it did. */
@@ -236,13 +244,14 @@ function close(
   { traitMoves, tagMoves }: ComputedMoves,
   timer: number,
   out: Effects,
+  restored = false,
 ): ProfileState {
   for (const { trait, from, to } of traitMoves) {
-    const change = { traitId: trait.id, revision: trait.revision, fromJson: from, toJson: to };
+    const change = { traitId: trait.id, revision: trait.revision, fromJson: from, toJson: to, restored };
     out.emit(RecordKind.RECORD_KIND_COMPUTED_TRAIT, ComputedTraitChange.encode(change).finish());
   }
   for (const { id, revision, family, carried, from, to } of tagMoves) {
-    const change = { tagId: id, revision, family, carried, fromJson: from, toJson: to };
+    const change = { tagId: id, revision, family, carried, fromJson: from, toJson: to, restored };
     out.emit(RecordKind.RECORD_KIND_TAG, TagChange.encode(change).finish());
   }
   const next = timerOf(state);

@@ -24,7 +24,7 @@ import { ChangeStreams } from './rpc/change-stream.ts';
 import { DefinitionHandlers } from './rpc/definition-handlers.ts';
 import { ProfileHandlers } from './rpc/profile-handlers.ts';
 import { profileStage } from './stage.ts';
-import { Catalogue } from './store/catalogue.ts';
+import { Catalogue, SEGMENT_KIND } from './store/catalogue.ts';
 import { openStores } from './store/definition-stores.ts';
 import { DefinitionsViews } from './store/definitions-view.ts';
 import { InForceReader } from './store/in-force.ts';
@@ -60,7 +60,7 @@ async function services(
     stores,
     catalogue,
     (trait) => inForce.progress(trait),
-    () => [],
+    (kind, id) => catalogue.segmentsReading(kind, id),
   );
   return [rpcService(ProfileServiceService, profiles), rpcService(ProfileDefinitionServiceService, definitions)];
 }
@@ -94,7 +94,10 @@ class ProfileModule implements OnModuleInit, OnModuleDestroy {
     const { partitions, clock, replicaId, shopTimeZone, streamReplicas } = this.config;
     const kinds = [KINDS.computedTrait, KINDS.tag, KINDS.completeness];
     const watch = () => watchDefinitions(nats, kinds, { replicas: streamReplicas, logger });
-    const followed = watchDefinitions(nats, [...kinds, KINDS.traitType], { replicas: streamReplicas, logger });
+    const followed = watchDefinitions(nats, [...kinds, KINDS.traitType, SEGMENT_KIND], {
+      replicas: streamReplicas,
+      logger,
+    });
     this.#stopFollowing = () => followed.stop();
     await catalogue.follow(followed);
     const stage = await startStage(profileStage(shopTimeZone), {

@@ -1,10 +1,17 @@
-import { ClassChange, IdentityChange, SegmentChange } from '#gen/recur/log/v1/changes.ts';
+import {
+  ClassChange,
+  ComputedTraitChange,
+  IdentityChange,
+  SegmentChange,
+  TagChange,
+} from '#gen/recur/log/v1/changes.ts';
 import { Event } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import {
   absorbFacts,
   applyEvent,
   applyIdentity,
+  type ChangedFacts,
   countedName,
   decodeFoldedEvent,
   type ShopZone,
@@ -16,6 +23,7 @@ import { type InForce, KINDS } from './core/in-force.ts';
 import { Incremental } from './core/incremental.ts';
 import { addSearches, PRODUCTS_SEARCHED, searchOf } from './core/searches.ts';
 import { type CustomerState, newState } from './core/state.ts';
+import { computedKey, tagKey } from './core/told.ts';
 
 /** The one timer of a customer: due at `state.nextMs`. */
 const NEXT = 'next';
@@ -39,6 +47,14 @@ export class SegmentationProcessor implements Processor<CustomerState, InForce> 
     if (input.kind === RecordKind.RECORD_KIND_EVENT) return this.#event(known, readEvent(input.body), ctx, out);
     if (input.kind === RecordKind.RECORD_KIND_IDENTITY) {
       return this.#identity(known, IdentityChange.decode(input.body), ctx, out);
+    }
+    if (input.kind === RecordKind.RECORD_KIND_COMPUTED_TRAIT) {
+      const { traitId, toJson, restored } = ComputedTraitChange.decode(input.body);
+      return this.#told(known, { key: computedKey(traitId), json: toJson || undefined, restored }, ctx, out);
+    }
+    if (input.kind === RecordKind.RECORD_KIND_TAG) {
+      const { tagId, carried, toJson, restored } = TagChange.decode(input.body);
+      return this.#told(known, { key: tagKey(tagId), json: carried ? toJson : undefined, restored }, ctx, out);
     }
     return undefined;
   }
@@ -71,6 +87,23 @@ export class SegmentationProcessor implements Processor<CustomerState, InForce> 
     return this.#close(state, timer, out);
   }
 
+  /** Profile told the value of a computed trait or tag. */
+  #told(
+    known: CustomerState | undefined,
+    { key, json, restored }: { readonly key: string; readonly json: string | undefined; readonly restored: boolean },
+    ctx: Context<InForce>,
+    out: Effects,
+  ): CustomerState {
+    const state = known ?? newState();
+    const timer = this.#open(state, ctx, known === undefined);
+    if (known === undefined) {
+      this.#incremental.begin(undefined, '');
+      this.#incremental.end(NOTHING_CHANGED, undefined, []);
+    }
+    this.#incremental.tell(key, json);
+    return this.#close(state, timer, out, restored);
+  }
+
   onTimer(state: CustomerState, _timerId: string, ctx: Context<InForce>, out: Effects): CustomerState {
     // Opening lets time pass, which is all there is to do; the timer is gone and has to be set in any case.
     this.#open(state, ctx, false);
@@ -101,6 +134,8 @@ export class SegmentationProcessor implements Processor<CustomerState, InForce> 
     replay: (state, input, ctx) => this.process(state, input, ctx, SILENT),
     restored: (before, known, ctx, out) => {
       const state = known ?? newState();
+      // No fold of events: of what profile told, it tells next what is different.
+      if (before !== undefined) state.told.adopt(before.told);
       this.#open(state, ctx, known === undefined);
       this.#incremental.reevaluate();
       this.#close(state, Number.NaN, SILENT);
@@ -148,9 +183,9 @@ export class SegmentationProcessor implements Processor<CustomerState, InForce> 
   }
 
   /** Asks the segments, tells what changed and sets the timer when it moved. */
-  #close(state: CustomerState, timer: number, out: Effects): CustomerState {
+  #close(state: CustomerState, timer: number, out: Effects, restored = false): CustomerState {
     this.#incremental.settle();
-    tell(this.#incremental.moves, out);
+    tell(this.#incremental.moves, out, restored);
     if (state.nextMs !== timer) {
       if (state.nextMs === Number.POSITIVE_INFINITY) out.cancelTimer(NEXT);
       else out.setTimer(NEXT, state.nextMs);
@@ -159,11 +194,24 @@ export class SegmentationProcessor implements Processor<CustomerState, InForce> 
   }
 }
 
-function tell({ classes, segments }: Moves, out: Effects): void {
+const NOTHING_CHANGED: ChangedFacts = {
+  event: '',
+  traits: [],
+  orders: false,
+  categories: false,
+  identity: false,
+  source: false,
+};
+
+/** `restored`: because a merge was taken back, which nobody shall act on. */
+function tell({ classes, segments }: Moves, out: Effects, restored: boolean): void {
   for (const move of classes) {
-    out.emit(RecordKind.RECORD_KIND_CLASS, ClassChange.encode({ ...move, restored: false }).finish());
+    out.emit(RecordKind.RECORD_KIND_CLASS, ClassChange.encode({ ...move, restored }).finish());
   }
-  for (const { body } of segments) out.emit(RecordKind.RECORD_KIND_SEGMENT, body);
+  for (const { body, segmentId, revision, entered } of segments) {
+    const said = restored ? SegmentChange.encode({ segmentId, revision, entered, restored }).finish() : body;
+    out.emit(RecordKind.RECORD_KIND_SEGMENT, said);
+  }
 }
 
 function tellRestored({ classes, segments }: ReturnType<typeof restoredMoves>, out: Effects): void {

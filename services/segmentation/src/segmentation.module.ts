@@ -16,7 +16,7 @@ import { CustomersRpc } from './rpc/customers-rpc.ts';
 import { DefinitionsRpc } from './rpc/definitions-rpc.ts';
 import { segmentationRpc } from './rpc/segmentation-rpc.ts';
 import { segmentationStage } from './stage.ts';
-import { Catalogue } from './store/catalogue.ts';
+import { Catalogue, PROFILE_KINDS } from './store/catalogue.ts';
 import { openStores } from './store/definition-stores.ts';
 import { openStates } from './store/states.ts';
 
@@ -53,8 +53,9 @@ class SegmentationModule implements OnModuleInit, OnModuleDestroy {
   async onModuleInit(): Promise<void> {
     const { nats, redis, logger, registry } = this;
     const { partitions, clock, replicaId, shopTimeZone, streamReplicas } = this.config;
-    const watch = () => watchDefinitions(nats, Object.values(KINDS), { replicas: streamReplicas, logger });
-    const followed = watch();
+    const watch = (kinds: readonly string[]) => watchDefinitions(nats, kinds, { replicas: streamReplicas, logger });
+    const own = Object.values(KINDS);
+    const followed = watch([...own, ...Object.values(PROFILE_KINDS)]);
     this.#stopFollowing = () => followed.stop();
     await this.catalogue.follow(followed);
     const spec = segmentationStage(new ShopZone(shopTimeZone));
@@ -66,7 +67,7 @@ class SegmentationModule implements OnModuleInit, OnModuleDestroy {
       replicaId,
       logger,
       registry,
-      definitions: watch(),
+      definitions: watch(own),
     });
     this.#stage = stage;
     this.readiness.add('stage', () => stage.ready());

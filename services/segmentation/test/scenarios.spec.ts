@@ -1,7 +1,13 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { ClassChange, IdentityChange, SegmentChange } from '#gen/recur/log/v1/changes.ts';
+import {
+  ClassChange,
+  ComputedTraitChange,
+  IdentityChange,
+  SegmentChange,
+  TagChange,
+} from '#gen/recur/log/v1/changes.ts';
 import { Event, EventType } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
@@ -47,6 +53,17 @@ function apply(harness: ReturnType<typeof anyHarness>, step: StoryStep, at: numb
   if ('identified' in step) {
     const body = IdentityChange.encode(IdentityChange.fromPartial({ identified: true })).finish();
     return harness.input(step.identified, RecordKind.RECORD_KIND_IDENTITY, body, at);
+  }
+  if ('computed' in step) {
+    const toJson = step.value === undefined ? '' : JSON.stringify(step.value);
+    const change = ComputedTraitChange.fromPartial({ traitId: step.computed, toJson });
+    return harness.input('c', RecordKind.RECORD_KIND_COMPUTED_TRAIT, ComputedTraitChange.encode(change).finish(), at);
+  }
+  if ('tag' in step) {
+    const { tag: tagId, value } = step;
+    const toJson = value === undefined || value === null ? '' : JSON.stringify(value);
+    const change = TagChange.fromPartial({ tagId, carried: value !== undefined, toJson });
+    return harness.input('c', RecordKind.RECORD_KIND_TAG, TagChange.encode(change).finish(), at);
   }
   if ('merge' in step) return harness.merge(step.merge, step.into, at);
   if ('define' in step) {

@@ -14,6 +14,9 @@ export type StoryStep =
   | { readonly at: string; readonly merge: string; readonly into: string; readonly expect?: readonly string[] }
   | { readonly at: string; readonly define: string; readonly rule?: object; readonly expect?: readonly string[] }
   | { readonly at: string; readonly rfm: object; readonly expect?: readonly string[] }
+  /** What profile told: a computed trait's value (left out: none any more), or a tag's (null: carried, without a value). */
+  | { readonly at: string; readonly computed: string; readonly value?: unknown; readonly expect?: readonly string[] }
+  | { readonly at: string; readonly tag: string; readonly value?: unknown; readonly expect?: readonly string[] }
   /** Nothing but time; `expect` has every change with its own moment: "2026-… + s". */
   | { readonly at: string; readonly expect: readonly string[] };
 
@@ -215,6 +218,36 @@ export const SCENARIOS: readonly Scenario[] = [
         expect: ['rfm important_keep important_value'],
       },
       { at: '2026-01-09T00:00:00Z', expect: ['2026-01-06T00:00:00.001Z rfm important_value important_keep'] },
+    ],
+  },
+  {
+    name: 'computed traits and tags, as profile tells them',
+    segments: {
+      rich: { computedTrait: { id: 'spent', number: { atLeast: 100 } } },
+      not_rich: { not: { computedTrait: { id: 'spent', number: { atLeast: 100 } } } },
+      tea_first: { computedTrait: { id: 'favourites', equals: 'tea' } },
+      tea_any: { computedTrait: { id: 'favourites', contains: 'tea' } },
+      unknown: { computedTrait: { id: 'spent', exists: false } },
+      night_owl: { tag: { id: 'active_hour', values: ['23', '0'] } },
+      hunter: { tag: { id: 'promotion_sensitive' } },
+      both: { all: [{ segment: 'rich' }, { tag: { id: 'promotion_sensitive' } }] },
+    },
+    steps: [
+      { at: '2026-01-01T00:00:00Z', computed: 'spent', value: 99.5, expect: ['+ not_rich'] },
+      { at: '2026-01-01T01:00:00Z', computed: 'spent', value: 100, expect: ['+ rich', '- not_rich'] },
+      {
+        at: '2026-01-01T02:00:00Z',
+        computed: 'favourites',
+        value: ['tea', 'cake'],
+        expect: ['+ tea_any', '+ tea_first'],
+      },
+      { at: '2026-01-01T03:00:00Z', computed: 'favourites', value: ['cake', 'tea'], expect: ['- tea_first'] },
+      { at: '2026-01-01T04:00:00Z', tag: 'active_hour', value: 22, expect: [] },
+      { at: '2026-01-01T05:00:00Z', tag: 'active_hour', value: 23, expect: ['+ night_owl'] },
+      { at: '2026-01-01T06:00:00Z', tag: 'promotion_sensitive', value: null, expect: ['+ both', '+ hunter'] },
+      { at: '2026-01-01T07:00:00Z', tag: 'promotion_sensitive', expect: ['- both', '- hunter'] },
+      { at: '2026-01-01T08:00:00Z', computed: 'spent', expect: ['+ not_rich', '+ unknown', '- rich'] },
+      { at: '2026-01-01T09:00:00Z', define: 'late', rule: { tag: { id: 'active_hour' } }, expect: ['+ late'] },
     ],
   },
   {

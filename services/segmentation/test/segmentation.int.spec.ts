@@ -15,16 +15,16 @@ import { withServers } from '#tools/testkit/with-servers.ts';
 
 const PARTITIONS = 4;
 const servers = withServers({ nats: true, redis: true });
+let profile: SpawnedService;
 let service: SpawnedService;
 let nats: NatsConnection;
 let api: ReturnType<typeof createClient<(typeof SegmentationServiceClient)['service']>>;
 
 beforeAll(async () => {
-  service = await spawnService('segmentation', {
-    NATS_URL: servers.nats.url,
-    REDIS_URL: servers.redis.url,
-    PARTITIONS: String(PARTITIONS),
-  });
+  const env = { NATS_URL: servers.nats.url, REDIS_URL: servers.redis.url, PARTITIONS: String(PARTITIONS) };
+  // It reads what profile tells.
+  profile = await spawnService('profile', env);
+  service = await spawnService('segmentation', env);
   nats = await connect({ servers: servers.nats.url });
   api = createClient(SegmentationServiceClient, service.grpcAddr, {
     token: testSecrets().apiToken,
@@ -36,6 +36,7 @@ afterAll(async () => {
   api?.close();
   await nats?.close();
   await service?.stop();
+  await profile?.stop();
 });
 
 /** As identity writes it. */

@@ -54,8 +54,12 @@ function hashing(kind: RecordKind): Processor<Seen> {
 
 /** Two stages in a row, under the names whose wiring they need: the second waits for the first and merges its output. */
 export const first: StageSpec<Seen> = {
+  stage: 'profile',
+  codec,
+  processor: hashing(RecordKind.RECORD_KIND_PROFILE),
+};
+export const second: StageSpec<Seen> = {
   stage: 'segmentation',
   codec,
   processor: hashing(RecordKind.RECORD_KIND_SEGMENT),
 };
-export const second: StageSpec<Seen> = { stage: 'journey', codec, processor: hashing(RecordKind.RECORD_KIND_STEP) };

@@ -47,7 +47,7 @@ describe('stream kit, two stages in a row', () => {
     await check();
   });
 
-  it.each(['segmentation', 'journey'].flatMap((s) => FAIL_POINTS.map((p) => `${s}.${p}`)))(
+  it.each(['profile', 'segmentation'].flatMap((s) => FAIL_POINTS.map((p) => `${s}.${p}`)))(
     'dies at %s, again and again, and publishes nothing twice and loses nothing',
     async (point) => {
       await fresh();
@@ -123,7 +123,7 @@ describe('stream kit, two stages in a row', () => {
     await rig.feed([...LOG.slice(0, 100), { partition: 0, at: LOG[99]?.at ?? 0, records: record }, ...LOG.slice(100)]);
     await rig.settled();
     expect(await rig.everything()).toEqual(expected);
-    for (const stage of ['segmentation', 'journey']) {
+    for (const stage of ['profile', 'segmentation']) {
       const letters = (await rig.messages(`dead.${stage}.0`, 'DEAD_LETTERS')).map((m) => DeadLetter.decode(m));
       expect(letters.map((l) => [l.reason, l.record?.customerId, String(l.record?.body)])).toEqual([
         ['poison', 'c0-0', POISON],
@@ -166,7 +166,7 @@ describe('stream kit, two stages in a row', () => {
     await rig.settled(undefined, [1]);
     await rig.feed([record('three')]);
     const began = Date.now();
-    const fired = async () => (await rig.outputs('segment', 1)).some((line) => line.includes('timer'));
+    const fired = async () => (await rig.outputs('profile', 1)).some((line) => line.includes('timer'));
     while (!(await fired()) && Date.now() - began < 5_000) await new Promise((r) => setTimeout(r, 20));
     expect(Date.now() - began).toBeLessThan(1_000);
     await rig.stop();

@@ -126,7 +126,7 @@ export class Rig {
   }
 
   /** What a subject holds, record by record. */
-  async outputs(kind: 'segment' | 'step', partition: number): Promise<string[]> {
+  async outputs(kind: 'profile' | 'segment', partition: number): Promise<string[]> {
     const lines: string[] = [];
     for (const m of await this.messages(subjects.log(partition, kind))) {
       for (const r of decodeFrame(m).records) lines.push(`${r.customerId} ${r.timeMs} ${Buffer.from(r.body)}`);
@@ -138,7 +138,7 @@ export class Rig {
   async everything(): Promise<string[]> {
     const all: string[] = [];
     for (let p = 0; p < PARTITIONS; p++) {
-      for (const kind of ['segment', 'step'] as const) {
+      for (const kind of ['profile', 'segment'] as const) {
         for (const line of await this.outputs(kind, p)) all.push(`${p} ${kind} ${line}`);
       }
     }
@@ -177,7 +177,7 @@ export class Rig {
     const behind: string[] = [];
     for (const p of partitions) {
       const last = await this.jsm.streams.getMessage(STREAMS.log.name, { last_by_subj: subjects.log(p, 'event') });
-      for (const stage of ['segmentation', 'journey']) {
+      for (const stage of ['profile', 'segmentation']) {
         const position = JSON.parse((await redis.get(`{${stage}.${p}}:position`)) ?? '{"seq":0}') as {
           seq: number;
         };

@@ -162,12 +162,13 @@ export class Computing implements ComputedMoves {
 
   /** The history of a trait is complete here: from now on it has a value. */
   complete(trait: CompiledTrait): void {
-    const kept = this.#state.computed?.find(trait);
-    if (kept !== undefined) {
-      const to = this.#text(trait, this.#now);
-      if (to !== '') this.traitMoves.push({ trait, from: '', to });
-      this.#sooner(nextChange(trait, kept, this.#state.facts, this.#now));
-    }
+    const { computed, facts } = this.#state;
+    const kept = computed?.find(trait);
+    const to = this.#text(trait, this.#now);
+    // What it was worth by an earlier definition was told, and may be nothing now.
+    const wasOther = [...(computed?.bases ?? [])].some((basis) => this.#plan.traitOfBasis(basis) === undefined);
+    if (to !== '' || wasOther) this.traitMoves.push({ trait, from: '', to });
+    if (kept !== undefined) this.#sooner(nextChange(trait, kept, facts, this.#now));
     this.#ask(this.#plan.tagsReading(trait.id));
   }
 

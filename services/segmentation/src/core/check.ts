@@ -77,6 +77,8 @@ const CONDITIONS = [
   'rfm',
   'lifecycle',
   'bucket',
+  'computedTrait',
+  'tag',
 ] as const;
 
 /** Collects what is wrong; stops telling after 20. */
@@ -97,7 +99,7 @@ class Check {
     const kinds = kindsOf(rule);
     if (kinds.length !== 1) {
       const found = kinds.length === 0 ? 'none is set' : `${kinds.join(' and ')} are set`;
-      this.fail(at, `exactly one of all, any, not, ${CONDITIONS.join(', ')}, segment must be set; ${found}`);
+      this.fail(at, `exactly one of all, any, not, ${CONDITIONS.map(snake).join(', ')}, segment must be set; ${found}`);
       return;
     }
     for (const [i, part] of rule.all.entries()) this.rule(`${at}.all[${i}]`, part, depth + 1);
@@ -144,11 +146,24 @@ class Check {
         LIFECYCLE_STAGES.map(({ id }) => id),
       );
     if (rule.bucket) this.#bucket(`${at}.bucket`, rule.bucket);
+    if (rule.computedTrait) {
+      this.length(`${at}.computed_trait.id`, rule.computedTrait.id, 1, 63);
+      this.#test(`${at}.computed_trait`, rule.computedTrait);
+    }
+    if (rule.tag) {
+      const { id, values } = rule.tag;
+      this.length(`${at}.tag.id`, id, 1, 63);
+      if (values.length > 0) this.#names(`${at}.tag.values`, values, undefined);
+    }
     if (rule.segment !== '') this.length(`${at}.segment`, rule.segment, 1, 63);
   }
 
   #trait(at: string, trait: TraitCondition): void {
     this.length(`${at}.name`, trait.name, 1, MAX_TRAIT_NAME);
+    this.#test(at, trait);
+  }
+
+  #test(at: string, trait: Omit<TraitCondition, 'name'>): void {
     const tests = [
       trait.equals !== undefined && 'equals',
       trait.in.length > 0 && 'in',

@@ -1,8 +1,10 @@
 import type {
   CategoryCondition,
+  ComputedTraitCondition,
   EventCondition,
   OrdersCondition,
   Rule,
+  TagCondition,
   TraitCondition,
 } from '#gen/recur/segmentation/v1/rule.ts';
 import { eventAmount, eventCount, findEvent, findTrait, traitValue } from '#lib/facts/facts.ts';
@@ -20,6 +22,7 @@ import {
   sinceLast,
 } from './figures.ts';
 import { searchText } from './searches.ts';
+import { computedKey, tagKey } from './told.ts';
 import type { View } from './view.ts';
 
 /** Whether a rule, or part of one, holds for a customer at a moment. */
@@ -41,6 +44,8 @@ export function compileRule(rule: Rule): Test {
 
 export function compileCondition(rule: Rule): Test {
   if (rule.trait !== undefined) return compileTrait(rule.trait);
+  if (rule.computedTrait !== undefined) return compileComputedTrait(rule.computedTrait);
+  if (rule.tag !== undefined) return compileTag(rule.tag);
   if (rule.event !== undefined) return compileEvent(rule.event);
   if (rule.sequence !== undefined) {
     const { sequence } = rule;
@@ -84,10 +89,10 @@ function cost(rule: Rule): number {
   const parts = rule.not !== undefined ? [rule.not] : [...rule.all, ...rule.any];
   if (parts.length > 0) return parts.reduce((sum, part) => sum + cost(part), 0);
   if (rule.rfm || rule.lifecycle || rule.identified !== undefined) return 1;
-  if (rule.segment !== '' || rule.source || rule.bucket) return 2;
+  if (rule.segment !== '' || rule.source || rule.bucket || rule.tag) return 2;
   // Worked out once for all conditions on orders.
   if (rule.orders || rule.category) return 3;
-  if (rule.trait || rule.sequence) return 4;
+  if (rule.trait || rule.sequence || rule.computedTrait) return 4;
   return rule.event?.days === undefined ? 5 : 8;
 }
 
@@ -129,6 +134,44 @@ function compileTrait(condition: TraitCondition): Test {
   }
   const keys = new Set(traitKeys(condition));
   return (view) => keys.has(scalarKey(traitValue(view.facts, name)));
+}
+
+function compileComputedTrait(condition: ComputedTraitCondition): Test {
+  const key = computedKey(condition.id);
+  const read = (view: View): unknown => parsed(view.told.get(key));
+  if (condition.exists !== undefined) return (view) => (read(view) !== undefined) === condition.exists;
+  if (condition.number !== undefined) {
+    const bounds = interval(condition.number);
+    return (view) => within(traitNumber(read(view)), bounds);
+  }
+  if (condition.contains !== '') {
+    const needle = condition.contains;
+    const folded = needle.toLowerCase();
+    return (view) => {
+      const value = read(view);
+      if (typeof value === 'string') return value.toLowerCase().includes(folded);
+      return Array.isArray(value) && value.includes(needle);
+    };
+  }
+  const keys = new Set((condition.equals !== undefined ? [condition.equals] : condition.in).map(scalarKey));
+  return (view) => {
+    const value = read(view);
+    return keys.has(scalarKey(Array.isArray(value) ? value[0] : value));
+  };
+}
+
+function compileTag({ id, values }: TagCondition): Test {
+  const key = tagKey(id);
+  if (values.length === 0) return (view) => view.told.get(key) !== undefined;
+  const wanted = new Set(values);
+  return (view) => {
+    const json = view.told.get(key);
+    return json !== undefined && json !== '' && wanted.has(String(parsed(json)));
+  };
+}
+
+function parsed(json: string | undefined): unknown {
+  return json === undefined || json === '' ? undefined : JSON.parse(json);
 }
 
 export const traitNumber = (value: unknown): number => (typeof value === 'number' ? value : Number.NaN);

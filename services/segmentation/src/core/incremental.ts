@@ -71,6 +71,7 @@ export class Incremental {
     view.facts = state.facts;
     view.searches = state.searches;
     view.members = state.members;
+    view.told = state.told;
     view.rfmClass = state.rfmClass;
     view.lifecycleStage = state.lifecycleStage;
     view.now = now;
@@ -226,6 +227,11 @@ export class Incremental {
     plan.rfmClass.moved(before, view.rfmClass, plan.dirty);
     plan.lifecycleStage.moved(stageBefore, view.lifecycleStage, plan.dirty);
     this.#sooner(nextClass(plan, view.figures, view.now));
+  }
+
+  /** Profile told a value, or (undefined) that there is none any more. */
+  tell(key: string, json: string | undefined): void {
+    if (this.#state.told.set(key, json)) this.#plan.told.touched(key, this.#plan.dirty);
   }
 
   /** Marks one segment, by id; or who refers to it, when it is no longer defined. */

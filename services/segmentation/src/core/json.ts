@@ -40,6 +40,15 @@ const rule: Shape = {
   lifecycle: { in: names },
   bucket: { salt: 'string', from_percent: 'number', to_percent: 'number' },
   segment: 'string',
+  computed_trait: {
+    id: 'string',
+    equals: 'value',
+    in: ['value'],
+    exists: 'boolean',
+    number: range,
+    contains: 'string',
+  },
+  tag: { id: 'string', values: names },
 };
 const segment: Shape = { id: 'string', display_name: 'string', description: 'string', rule };
 

@@ -9,6 +9,7 @@ import { DEFAULT_LIFECYCLE } from './lifecycle.ts';
 import { conditionsOf, inOrder } from './references.ts';
 import { DEFAULT_RFM } from './rfm.ts';
 import { SearchWatch } from './search-watch.ts';
+import { computedKey, tagKey } from './told.ts';
 import { View } from './view.ts';
 import { CategoryWatch, OrdersWatch, TraitWatch } from './watches.ts';
 
@@ -46,6 +47,8 @@ export class Plan {
   readonly rfmClass = new WordWatch();
   readonly lifecycleStage = new WordWatch();
   readonly identified: Listeners = [];
+  /** By key of what profile tells. */
+  readonly told = new WordWatch();
   /** By segment id: who refers to it. */
   readonly readers = new Map<string, Listeners>();
 
@@ -97,6 +100,8 @@ export class Plan {
     } else if (rule.search) this.searches.watch(segment, rule.search.words, rule.search.days);
     else if (rule.source) for (const source of rule.source.in) this.sources.watch(segment, source);
     else if (rule.identified !== undefined) this.identified.push(segment);
+    else if (rule.computedTrait) this.told.watch(segment, computedKey(rule.computedTrait.id));
+    else if (rule.tag) this.told.watch(segment, tagKey(rule.tag.id));
     else if (rule.rfm) for (const id of rule.rfm.in) this.rfmClass.watch(segment, id);
     else if (rule.lifecycle) for (const id of rule.lifecycle.in) this.lifecycleStage.watch(segment, id);
     else if (rule.segment !== '') {

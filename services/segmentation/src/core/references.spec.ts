@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { Rule } from '#gen/recur/segmentation/v1/rule.ts';
 import { Segment } from '#gen/recur/segmentation/v1/segment.ts';
-import { checkReferences, inOrder } from './references.ts';
+import { checkProfileReferences, checkReferences, inOrder } from './references.ts';
 
 const rule = (json: object) => Rule.fromPartial(json);
 const segment = (id: string, ...needs: string[]) =>
@@ -43,4 +43,29 @@ test('a circle is refused with its way round, a missing segment with its place',
     { field: 'rule.not.segment', description: 'there is no segment "gone"' },
   ]);
   expect(checkReferences('z', rule({ segment: 'b' }), others)).toEqual([]);
+});
+
+test('computed traits and tags that are not there, or cannot be read, are refused with their place', () => {
+  const known = {
+    computedTraits: new Map([
+      ['spent', true],
+      ['quiet', false],
+    ]),
+    tags: new Set(['hunter']),
+  };
+  const asked = rule({
+    all: [
+      { computedTrait: { id: 'spent', exists: true } },
+      { not: { computedTrait: { id: 'gone', exists: true } } },
+      { any: [{ tag: { id: 'hunter' } }, { tag: { id: 'gone' } }, { computedTrait: { id: 'quiet', exists: true } }] },
+    ],
+  });
+  expect(checkProfileReferences(asked, known)).toEqual([
+    { field: 'rule.all[1].not.computed_trait.id', description: 'there is no computed trait "gone"' },
+    { field: 'rule.all[2].any[1].tag.id', description: 'there is no tag "gone"' },
+    {
+      field: 'rule.all[2].any[2].computed_trait.id',
+      description: '"quiet" counts days since something: use days_since_last of event or orders',
+    },
+  ]);
 });

@@ -66,6 +66,42 @@ export function* referencesIn(rule: Rule, at = 'rule'): Generator<{ at: string; 
   if (rule.segment !== '') yield { at: `${at}.segment`, id: rule.segment };
 }
 
+/** What profile defines and rules may read: ids of computed traits (false: those that count days) and of tags. */
+export interface ProfileDefinitions {
+  readonly computedTraits: ReadonlyMap<string, boolean>;
+  readonly tags: ReadonlySet<string>;
+}
+
+/** References to computed traits and tags that do not exist, or cannot be read. */
+export function checkProfileReferences(
+  rule: Rule,
+  { computedTraits, tags }: ProfileDefinitions,
+  at = 'rule',
+): Violation[] {
+  const parts = [
+    ...rule.all.map((part, i) => ({ part, place: `${at}.all[${i}]` })),
+    ...rule.any.map((part, i) => ({ part, place: `${at}.any[${i}]` })),
+    ...(rule.not === undefined ? [] : [{ part: rule.not, place: `${at}.not` }]),
+  ];
+  const found = parts.flatMap(({ part, place }) => checkProfileReferences(part, { computedTraits, tags }, place));
+  const trait = rule.computedTrait?.id;
+  if (trait !== undefined) {
+    const readable = computedTraits.get(trait);
+    const field = `${at}.computed_trait.id`;
+    if (readable === undefined) found.push({ field, description: `there is no computed trait "${trait}"` });
+    if (readable === false) {
+      found.push({
+        field,
+        description: `"${trait}" counts days since something: use days_since_last of event or orders`,
+      });
+    }
+  }
+  if (rule.tag !== undefined && !tags.has(rule.tag.id)) {
+    found.push({ field: `${at}.tag.id`, description: `there is no tag "${rule.tag.id}"` });
+  }
+  return found.slice(0, MAX_VIOLATIONS);
+}
+
 /** References to segments that do not exist, and those that close a circle, with the way round. */
 export function checkReferences(id: string, rule: Rule, others: ReadonlyMap<string, Rule>): Violation[] {
   const violations: Violation[] = [];

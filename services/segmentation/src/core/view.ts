@@ -1,6 +1,7 @@
 import type { Search } from '#gen/recur/segmentation/v1/state.ts';
 import { type Facts, newFacts, type OrderFigures, orderFigures, type ShopZone, topCategory } from '#lib/facts/facts.ts';
 import { Members } from './members.ts';
+import { Told } from './told.ts';
 
 /** What rules may ask about a customer at a moment. Reused for every customer; figures are worked out once when asked for. */
 export class View {
@@ -9,6 +10,7 @@ export class View {
   facts: Facts = newFacts();
   searches: readonly Search[] = [];
   members = new Members();
+  told = new Told();
   rfmClass = '';
   lifecycleStage = '';
   #now = 0;

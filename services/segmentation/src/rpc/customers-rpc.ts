@@ -7,7 +7,7 @@ import { checkRfmSettings, checkSegment } from '../core/check.ts';
 import { compileRule } from '../core/conditions.ts';
 import { mean, quintiles } from '../core/distribution.ts';
 import { LIFECYCLE_STAGES, lifecycleReason } from '../core/lifecycle.ts';
-import { checkReferences } from '../core/references.ts';
+import { checkProfileReferences, checkReferences } from '../core/references.ts';
 import { RFM_CLASSES, rfmClass, rfmOf, rfmReason } from '../core/rfm.ts';
 import type { CustomerState } from '../core/state.ts';
 import { View } from '../core/view.ts';
@@ -100,6 +100,8 @@ export class CustomersRpc {
     }
     if (segment.rule !== undefined && wrong.length === 0) {
       wrong.push(...checkReferences(segment.id, segment.rule, this.#catalogue.rules()));
+      wrong.push(...checkProfileReferences(segment.rule, this.#catalogue.ofProfile));
+      wrong.push(...checkProfileReferences(segment.rule, this.#catalogue.ofProfile));
     }
     if (segment.rule === undefined || wrong.length > 0) throw invalidArgument(wrong);
     const holds = compileRule(segment.rule);
@@ -184,6 +186,7 @@ function look(view: View, customerId: string, state: CustomerState, now: number)
   view.facts = state.facts;
   view.searches = state.searches;
   view.members = state.members;
+  view.told = state.told;
   view.rfmClass = state.rfmClass;
   view.lifecycleStage = state.lifecycleStage;
   view.now = now;

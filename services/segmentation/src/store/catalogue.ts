@@ -1,11 +1,15 @@
+import { Aggregation, ComputedTrait } from '#gen/recur/profile/v1/computed_trait.ts';
 import type { Rule } from '#gen/recur/segmentation/v1/rule.ts';
 import { LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
 import type { DefinitionSource } from '#lib/definitions/watch.ts';
 import type { ActiveDefinition } from '#lib/stream/processor.ts';
 import { KINDS } from '../core/in-force.ts';
 import { DEFAULT_LIFECYCLE } from '../core/lifecycle.ts';
-import { segmentsIn } from '../core/references.ts';
+import { type ProfileDefinitions, segmentsIn } from '../core/references.ts';
 import { DEFAULT_RFM } from '../core/rfm.ts';
+
+/** Kinds of profile's definitions that rules refer to. */
+export const PROFILE_KINDS = { computedTrait: 'computed_trait', tag: 'tag' } as const;
 
 /** The definitions there are now, in memory: followed from the store, and told at once of this replica's own writes. */
 export class Catalogue {
@@ -15,12 +19,21 @@ export class Catalogue {
   #rfm: RfmSettings = DEFAULT_RFM;
   #lifecycle: LifecycleSettings = DEFAULT_LIFECYCLE;
 
+  readonly #computedTraits = new Map<string, boolean>();
+  readonly #tags = new Set<string>();
+
   follow(source: DefinitionSource): Promise<void> {
     return source.start((definition) => this.apply(definition));
   }
 
   apply({ kind, id, revision, deleted, body }: ActiveDefinition): void {
-    if (kind === KINDS.segment) {
+    if (kind === PROFILE_KINDS.computedTrait) {
+      if (deleted) this.#computedTraits.delete(id);
+      else this.#computedTraits.set(id, ComputedTrait.decode(body).aggregation !== Aggregation.AGGREGATION_DAYS_SINCE);
+    } else if (kind === PROFILE_KINDS.tag) {
+      if (deleted) this.#tags.delete(id);
+      else this.#tags.add(id);
+    } else if (kind === KINDS.segment) {
       if (deleted) this.remove(id, revision);
       else this.put({ ...Segment.decode(body), id, revision });
     } else if (kind === KINDS.rfm) {
@@ -48,6 +61,10 @@ export class Catalogue {
 
   segment(id: string): Segment | undefined {
     return this.#segments.get(id);
+  }
+
+  get ofProfile(): ProfileDefinitions {
+    return { computedTraits: this.#computedTraits, tags: this.#tags };
   }
 
   get rfm(): RfmSettings {

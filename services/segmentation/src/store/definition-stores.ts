@@ -4,7 +4,7 @@ import { DefinitionStore } from '#lib/definitions/store.ts';
 import { RpcError } from '#lib/rpc/errors.ts';
 import { checkLifecycleSettings, checkRfmSettings, checkSegment, type Violation } from '../core/check.ts';
 import { KINDS } from '../core/in-force.ts';
-import { checkReferences, segmentsIn } from '../core/references.ts';
+import { checkProfileReferences, checkReferences, segmentsIn } from '../core/references.ts';
 import type { Catalogue } from './catalogue.ts';
 
 export interface DefinitionStores {
@@ -49,7 +49,7 @@ async function checkAll(
   for (const other of segmentsIn(rule)) {
     if (other !== id && catalogue.segment(other) === undefined) await fetchInto(catalogue, store, other);
   }
-  return checkReferences(id, rule, catalogue.rules());
+  return [...checkReferences(id, rule, catalogue.rules()), ...checkProfileReferences(rule, catalogue.ofProfile)];
 }
 
 async function fetchInto(catalogue: Catalogue, store: DefinitionStore<Segment>, id: string): Promise<void> {
