@@ -5,6 +5,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SegmentChange } from '#gen/recur/log/v1/changes.ts';
 import { Event, EventType } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
+import { ProfileDefinitionServiceClient } from '#gen/recur/profile/v1/profile_definition_service.ts';
+import { Tag } from '#gen/recur/profile/v1/tag.ts';
 import { RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
 import { SegmentationServiceClient } from '#gen/recur/segmentation/v1/segmentation_service.ts';
 import { createClient } from '#lib/rpc/client.ts';
@@ -190,3 +192,38 @@ test('after kill -9 everything goes on: nothing lost, nothing told twice', async
     expect((await told(`01k${i}`)).filter(({ what }) => what === '+ buyers')).toHaveLength(1);
   }
 }, 90_000);
+
+test('a tag of profile makes a member; what profile does not know is refused, and it keeps what is read', async () => {
+  const definitions = createClient(ProfileDefinitionServiceClient, profile.grpcAddr, { token: testSecrets().apiToken });
+  const tag = Tag.fromJSON({
+    id: 'gold',
+    family: 'TAG_FAMILY_BASIC',
+    englishName: 'Gold',
+    chineseName: '金卡',
+    levels: [{ rule: { condition: { input: { trait: 'tier' }, equals: 'gold' } } }],
+  });
+  await definitions.createTag({ tag, requestId: 'tag' });
+  await expect(create('golden', { not: { tag: { id: 'gould' } } })).rejects.toMatchObject({
+    violations: [{ field: 'rule.not.tag.id', description: 'there is no tag "gould"' }],
+  });
+  await expect
+    .poll(() =>
+      create('golden', { tag: { id: 'gold' } }, 'golden').then(
+        () => true,
+        () => false,
+      ),
+    )
+    .toBe(true);
+  const traits = [{ name: 'tier', json: Buffer.from('"gold"') }];
+  await happen('01tag', { type: EventType.EVENT_TYPE_IDENTIFY, traits });
+  await expect.poll(() => segmentsOf('01tag'), { timeout: 5_000, interval: 50 }).toContain('golden');
+  const preview = await api.evaluateSegment({
+    segment: Segment.fromPartial({ id: 'p', displayName: 'P', rule: { tag: { id: 'gold' } } }),
+    sampleSize: 5,
+  });
+  expect(preview).toMatchObject({ matched: 1, sampleCustomerIds: ['01tag'] });
+  const deleted = definitions.deleteTag({ id: 'gold', revision: 0, requestId: 'gone' });
+  await expect(deleted).rejects.toMatchObject({ message: expect.stringContaining('segment "golden"') });
+  definitions.close();
+  await api.deleteSegment({ id: 'golden', revision: 0, requestId: '' });
+});
