@@ -24,7 +24,7 @@ export const ZONE = 'Asia/Shanghai';
 
 /** One thing that happens, `at` a duration after T0 ("P3D"; "" is T0). */
 export type Happening = { at?: string; who?: string } & (
-  | { event: string; props?: object; amount?: number; type?: EventType; age?: string }
+  | { event: string; props?: object; amount?: number; order?: string; type?: EventType; age?: string }
   | { enters: string }
   | { leaves: string }
   | { class: [dimension: string, from: string, to: string] }
@@ -165,11 +165,13 @@ export interface SampleEvent {
   event: string;
   props?: object;
   amount?: number;
+  /** Id of the order. */
+  order?: string;
   type?: EventType;
   age?: string;
 }
 
-export function encodeEvent({ event, props, amount, type, age }: SampleEvent, now: number): Uint8Array {
+export function encodeEvent({ event, props, amount, order, type, age }: SampleEvent, now: number): Uint8Array {
   return Event.encode(
     Event.fromPartial({
       messageId: 'm',
@@ -178,7 +180,8 @@ export function encodeEvent({ event, props, amount, type, age }: SampleEvent, no
       timeMs: now - (age ? ms(age) : 0),
       receivedAtMs: now,
       source: 'web',
-      commerce: amount === undefined ? undefined : { orderId: 'o1', amountMicros: amount * 1e6, currency: 'CNY' },
+      commerce:
+        amount === undefined ? undefined : { orderId: order ?? 'o1', amountMicros: amount * 1e6, currency: 'CNY' },
       propertiesJson: Buffer.from(JSON.stringify(props ?? {})),
     }),
   ).finish();

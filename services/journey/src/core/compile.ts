@@ -7,6 +7,7 @@ import {
   type Node,
   StoredJourney,
   type Trigger,
+  type WaitForEvent,
 } from '#gen/recur/journey/v1/journey.ts';
 import { parseDuration, parseLocalTime } from './definition/duration.ts';
 import { requestName } from './event/peek.ts';
@@ -136,6 +137,9 @@ function compileVersion(id: string, { version }: JourneyVersion, definition: Jou
       for (const condition of kind.value.ways.flatMap((way) => way.conditions)) addNeeded(condition, needed);
     }
   }
+  for (const { triggerProperty } of eventMatches(definition).flatMap(({ where }) => where)) {
+    if (triggerProperty !== '') addPath(triggerProperty, needed);
+  }
   return {
     version,
     definition,
@@ -154,10 +158,17 @@ function milliseconds(duration: string): number {
 }
 
 function addNeeded({ kind }: BranchCondition, needed: Set<string>): void {
-  if (kind?.$case !== 'trigger') return;
-  needed.add(kind.value.property);
-  // A path is found under its first part.
-  needed.add(kind.value.property.split('.', 1)[0] ?? '');
+  if (kind?.$case === 'trigger') addPath(kind.value.property, needed);
+}
+
+/** A path is found under its first part. */
+function addPath(path: string, needed: Set<string>): void {
+  needed.add(path);
+  needed.add(path.split('.', 1)[0] ?? '');
+}
+
+function awaited({ event, ways }: WaitForEvent): (EventMatch | undefined)[] {
+  return [event, ...ways.map((way) => way.event)];
 }
 
 function eventMatches(definition: JourneyDefinition): EventMatch[] {
@@ -166,7 +177,7 @@ function eventMatches(definition: JourneyDefinition): EventMatch[] {
     trigger?.kind?.$case === 'event' ? trigger.kind.value : undefined,
     goal?.event,
     ...definition.exitWhen.map(({ kind }) => (kind?.$case === 'event' ? kind.value : undefined)),
-    ...definition.nodes.map(({ kind }) => (kind?.$case === 'waitForEvent' ? kind.value.event : undefined)),
+    ...definition.nodes.flatMap(({ kind }) => (kind?.$case === 'waitForEvent' ? awaited(kind.value) : [])),
   ];
   return matches.filter((match) => match !== undefined);
 }

@@ -6,11 +6,11 @@ import { enrol } from './enrol.ts';
 import { MAX_EVENT_AGE_MS, type SeenEvent } from './event/seen.ts';
 import { LeaveReason, leave, stepOf } from './leave.ts';
 import type { Place } from './nodes/outcome.ts';
-import { HAPPENED } from './nodes/wait-for-event.ts';
+import { wayThatCame } from './nodes/wait-for-event.ts';
 import { placeOf } from './place.ts';
 import type { Run } from './run.ts';
 import { setMembership } from './state.ts';
-import { classTrigger, eventTrigger, segmentTrigger } from './trigger.ts';
+import { classTrigger, eventTrigger, readTrigger, segmentTrigger } from './trigger.ts';
 
 /** First those under way (goal, exit criteria, waits), then those to be let in: an event never does both for one entry. */
 export function onEvent(run: Run, event: SeenEvent): boolean {
@@ -36,6 +36,7 @@ export function onEvent(run: Run, event: SeenEvent): boolean {
 function moveByEvent(place: Place, event: SeenEvent): boolean {
   const { run, enrolment, version } = place;
   const { goal, exitWhen } = version.definition;
+  const trigger = () => readTrigger(enrolment.triggerJson).properties;
   let changed = false;
   const inTime = run.now - enrolment.enteredMs <= version.goalWithinMs;
   if (goal !== undefined && enrolment.convertedMs === 0 && inTime && event.matches(goal.event)) {
@@ -47,14 +48,15 @@ function moveByEvent(place: Place, event: SeenEvent): boolean {
       return true;
     }
   }
-  if (exitWhen.some(({ kind }) => kind?.$case === 'event' && event.matches(kind.value))) {
+  if (exitWhen.some(({ kind }) => kind?.$case === 'event' && event.matches(kind.value, trigger))) {
     leave(run, enrolment, LeaveReason.exitEvent(event.name));
     return true;
   }
   const waiting = version.nodes.get(enrolment.nodeId)?.kind;
   if (waiting?.$case !== 'waitForEvent' || enrolment.parkedBranch !== '') return changed;
-  if (!event.matches(waiting.value.event)) return changed;
-  endWait(place, HAPPENED);
+  const way = wayThatCame(waiting.value, (match) => event.matches(match, trigger));
+  if (way === undefined) return changed;
+  endWait(place, way);
   return true;
 }
 

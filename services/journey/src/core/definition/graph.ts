@@ -18,6 +18,7 @@ export function edgesOf(node: Node): Edge[] {
       return [
         edge('wait_for_event.happened', node.kind.value.happened),
         edge('wait_for_event.timed_out', node.kind.value.timedOut),
+        ...node.kind.value.ways.map((way, i) => edge(`wait_for_event.ways[${i}].next`, way.next)),
       ];
     case 'branch':
       return [

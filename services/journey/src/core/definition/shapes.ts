@@ -22,7 +22,12 @@ function enumeration(prefix: string, members: Record<string, unknown>): FieldSha
   return { is: 'enum', prefix, names };
 }
 
-const PROPERTY_CONDITION: Shape = { property: text, op: enumeration('OPERATOR_', Operator), value: { is: 'value' } };
+const PROPERTY_CONDITION: Shape = {
+  property: text,
+  op: enumeration('OPERATOR_', Operator),
+  value: { is: 'value' },
+  trigger_property: text,
+};
 const EVENT_MATCH: Shape = {
   name: text,
   where: list(
@@ -40,7 +45,17 @@ const TRIGGER: Shape = {
 };
 
 const WAIT: Shape = { duration, until_local_time: text, next: text };
-const WAIT_FOR_EVENT: Shape = { event: message(() => EVENT_MATCH), timeout: duration, happened: text, timed_out: text };
+const EVENT_WAY: Shape = { id: text, event: message(() => EVENT_MATCH), next: text };
+const WAIT_FOR_EVENT: Shape = {
+  event: message(() => EVENT_MATCH),
+  timeout: duration,
+  happened: text,
+  timed_out: text,
+  ways: list(
+    message(() => EVENT_WAY),
+    10,
+  ),
+};
 const BRANCH_CONDITION: Shape = { in_segment: text, not_in_segment: text, trigger: message(() => PROPERTY_CONDITION) };
 const BRANCH_WAY: Shape = {
   id: text,

@@ -6,8 +6,10 @@ import type {
   PropertyCondition,
   Split,
   Wait,
+  WaitForEvent,
 } from '#gen/recur/journey/v1/journey.ts';
 import { Operator } from '#gen/recur/journey/v1/journey.ts';
+import { HAPPENED, TIMED_OUT } from '../nodes/wait-for-event.ts';
 import { parseDuration, parseLocalTime } from './duration.ts';
 import type { Violations } from './violations.ts';
 
@@ -30,8 +32,7 @@ export function checkNode(node: Node, at: string, violations: Violations): void 
       checkWait(node.kind.value, `${at}.wait`, violations);
       break;
     case 'waitForEvent':
-      checkEvent(node.kind.value.event, `${at}.wait_for_event.event`, violations);
-      checkDuration(node.kind.value.timeout, `${at}.wait_for_event.timeout`, violations);
+      checkWaitForEvent(node.kind.value, `${at}.wait_for_event`, violations);
       break;
     case 'branch':
       checkBranch(node.kind.value, `${at}.branch`, violations);
@@ -56,6 +57,18 @@ function checkWait(wait: Wait, at: string, violations: Violations): void {
   violations.check(known, `${at}.until_local_time`, 'must be a time of day such as "10:00"');
 }
 
+function checkWaitForEvent(wait: WaitForEvent, at: string, violations: Violations): void {
+  checkEvent(wait.event, `${at}.event`, violations, 'under way');
+  checkDuration(wait.timeout, `${at}.timeout`, violations);
+  if (!violations.check(wait.ways.length <= 10, `${at}.ways`, 'must have at most 10 items')) return;
+  checkUnique(wait.ways, `${at}.ways`, violations);
+  for (const [i, { id, event }] of wait.ways.entries()) {
+    const own = NODE_ID.test(id) && id !== HAPPENED && id !== TIMED_OUT;
+    violations.check(own, `${at}.ways[${i}].id`, `${NODE_ID_RULE}, and not "${HAPPENED}" or "${TIMED_OUT}"`);
+    checkEvent(event, `${at}.ways[${i}].event`, violations, 'under way');
+  }
+}
+
 export function checkDuration(text: string, at: string, violations: Violations): void {
   const parsed = text === '' ? 'is missing: give a duration such as "P3D"' : parseDuration(text);
   if (typeof parsed === 'string') violations.add(at, parsed);
@@ -65,7 +78,13 @@ export function checkReference(id: string, what: string, at: string, violations:
   violations.check(REFERENCE.test(id), at, `must be the id of a ${what}`);
 }
 
-export function checkEvent(event: EventMatch | undefined, at: string, violations: Violations): void {
+/** @param of events of customers under way may be compared with what let them in */
+export function checkEvent(
+  event: EventMatch | undefined,
+  at: string,
+  violations: Violations,
+  of: 'anybody' | 'under way' = 'anybody',
+): void {
   if (event === undefined) {
     violations.add(at, 'is missing');
     return;
@@ -74,8 +93,26 @@ export function checkEvent(event: EventMatch | undefined, at: string, violations
   violations.check(named, `${at}.name`, `must be an event name of 1 to ${MAX_TEXT} characters`);
   violations.check(event.where.length <= 20, `${at}.where`, 'must have at most 20 items');
   for (const [i, condition] of event.where.slice(0, 20).entries()) {
-    checkCondition(condition, `${at}.where[${i}]`, violations);
+    const position = `${at}.where[${i}]`;
+    if (condition.triggerProperty === '') checkCondition(condition, position, violations);
+    else checkComparison(condition, position, of, violations);
   }
+}
+
+function checkComparison(condition: PropertyCondition, at: string, of: string, violations: Violations): void {
+  const { property, op, value, triggerProperty } = condition;
+  const rule = `must be a property path of 1 to ${MAX_TEXT} characters`;
+  violations.check(property !== '' && property.length <= MAX_TEXT, `${at}.property`, rule);
+  const position = `${at}.trigger_property`;
+  violations.check(of === 'under way', position, 'may stand only in events of exit_when and wait_for_event');
+  violations.check(triggerProperty.length <= MAX_TEXT, position, rule);
+  violations.check(value === undefined, `${at}.value`, 'must be absent beside trigger_property');
+  const compares = op >= Operator.OPERATOR_EQ && op <= Operator.OPERATOR_IN;
+  violations.check(
+    compares,
+    `${at}.op`,
+    'must be one of eq, ne, gt, gte, lt, lte, contains, in beside trigger_property',
+  );
 }
 
 function checkCondition(condition: PropertyCondition, at: string, violations: Violations): void {
@@ -130,8 +167,11 @@ function checkBranch(branch: Branch, at: string, violations: Violations): void {
     way.conditions.forEach(({ kind }, k) => {
       const where = `${position}.conditions[${k}]`;
       if (kind === undefined) violations.add(where, 'is empty: give in_segment, not_in_segment or trigger');
-      else if (kind.$case === 'trigger') checkCondition(kind.value, `${where}.trigger`, violations);
-      else {
+      else if (kind.$case === 'trigger') {
+        const own = kind.value.triggerProperty === '';
+        violations.check(own, `${where}.trigger.trigger_property`, 'must be absent: the condition reads the trigger');
+        checkCondition(kind.value, `${where}.trigger`, violations);
+      } else {
         const field = kind.$case === 'inSegment' ? 'in_segment' : 'not_in_segment';
         checkReference(kind.value, 'segment', `${where}.${field}`, violations);
       }

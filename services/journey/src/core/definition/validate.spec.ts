@@ -107,6 +107,27 @@ const table: [change: [from: string, to: string], expected: string[]][] = [
     ['{ name: Order Completed }, timeout', '{ name: "" }, timeout'],
     ['definition.nodes[4].wait_for_event.event.name: must be an event name of 1 to 200 characters'],
   ],
+  [
+    ['op: eq, value: gold', 'op: eq, trigger_property: plan'],
+    ['definition.trigger.event.where[0].trigger_property: may stand only in events of exit_when and wait_for_event'],
+  ],
+  [
+    [
+      'segment_entered: blocked',
+      'event: { name: R, where: [{ property: a, op: exists, trigger_property: b, value: 1 }] }',
+    ],
+    [
+      'definition.exit_when[0].event.where[0].value: must be absent beside trigger_property',
+      'definition.exit_when[0].event.where[0].op: must be one of eq, ne, gt, gte, lt, lte, contains, in beside trigger_property',
+    ],
+  ],
+  [
+    ['timed_out: hello }', 'timed_out: hello, ways: [{ id: timed_out, event: { name: X }, next: nowhere }] }'],
+    [
+      'definition.nodes[4].wait_for_event.ways[0].id: must be a letter or digit, then up to 62 letters, digits, "_" or "-", and not "happened" or "timed_out"',
+      'definition.nodes[4].wait_for_event.ways[0].next: there is no node "nowhere"',
+    ],
+  ],
   [['channel: email', 'channel: fax'], ['definition.nodes[1].message.channel: must be one of email']],
   [
     ['purpose: marketing', 'purpose: fun'],

@@ -76,7 +76,7 @@ function checkTrigger(trigger: Trigger | undefined, at: string, violations: Viol
 function checkExit({ kind }: ExitCriterion, at: string, violations: Violations): void {
   switch (kind?.$case) {
     case 'event':
-      checkEvent(kind.value, `${at}.event`, violations);
+      checkEvent(kind.value, `${at}.event`, violations, 'under way');
       break;
     case 'segmentEntered':
       checkReference(kind.value, 'segment', `${at}.segment_entered`, violations);

@@ -1,10 +1,12 @@
 import { Operator, type PropertyCondition } from '#gen/recur/journey/v1/journey.ts';
 import { type Properties, propertyAt } from './properties.ts';
 
-/** Whether one property condition holds. */
-export function holds(condition: PropertyCondition, properties: Properties): boolean {
+/** Whether one property condition holds. @param trigger properties of what let the customer in, where that is known */
+export function holds(condition: PropertyCondition, properties: Properties, trigger?: Properties): boolean {
   const actual = propertyAt(properties, condition.property);
-  const wanted: unknown = condition.value;
+  const isCompared = condition.triggerProperty !== '';
+  const wanted: unknown = isCompared ? propertyAt(trigger ?? {}, condition.triggerProperty) : condition.value;
+  if (isCompared && (wanted === undefined || wanted === null)) return false;
   switch (condition.op) {
     case Operator.OPERATOR_EQ:
       return actual === wanted;

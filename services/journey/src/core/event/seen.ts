@@ -34,9 +34,12 @@ export class SeenEvent {
     return this.#properties;
   }
 
-  matches(match: EventMatch | undefined): boolean {
+  /** @param trigger reads the properties of what let the customer in, who is under way; only called where a condition compares */
+  matches(match: EventMatch | undefined, trigger?: () => Properties | undefined): boolean {
     if (match === undefined || match.name !== this.name) return false;
-    return match.where.every((condition) => holds(condition, this.properties));
+    const isCompared = match.where.some(({ triggerProperty }) => triggerProperty !== '');
+    const compared = isCompared ? trigger?.() : undefined;
+    return match.where.every((condition) => holds(condition, this.properties, compared));
   }
 
   #decoded(): Event {

@@ -1,4 +1,4 @@
-import type { WaitForEvent } from '#gen/recur/journey/v1/journey.ts';
+import type { EventMatch, WaitForEvent } from '#gen/recur/journey/v1/journey.ts';
 import type { Outcome, Place } from './outcome.ts';
 
 /** The two ways out. */
@@ -10,5 +10,11 @@ export function arriveAtWaitForEvent(nodeId: string, { run, version }: Place): O
 }
 
 export function wayOutOfWaitForEvent(wait: WaitForEvent, branch: string): string {
-  return branch === HAPPENED ? wait.happened : wait.timedOut;
+  if (branch === HAPPENED) return wait.happened;
+  return wait.ways.find(({ id }) => id === branch)?.next ?? wait.timedOut;
+}
+
+/** The way of the first awaited event that fits what came. */
+export function wayThatCame(wait: WaitForEvent, fits: (match: EventMatch | undefined) => boolean): string | undefined {
+  return fits(wait.event) ? HAPPENED : wait.ways.find(({ event }) => fits(event))?.id;
 }
