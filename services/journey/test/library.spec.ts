@@ -17,8 +17,9 @@ function filesIn(folder: string): [name: string, text: string][] {
   return names.map((name) => [name.replace('.yaml', ''), readFileSync(join(LIBRARY, folder, name), 'utf8')]);
 }
 
-const journeys = filesIn('');
-const templates = filesIn('templates');
+const ofTheDemo = filesIn('');
+const journeys = [...ofTheDemo, ...filesIn('orders')];
+const templates = [...filesIn('templates'), ...filesIn('orders/templates')];
 const segments = filesIn('segments');
 
 function journeyOf(text: string): Journey {
@@ -30,7 +31,7 @@ function journeyOf(text: string): Journey {
 
 describe('the library', () => {
   it('has the journeys the demo runs', () => {
-    expect(journeys.map(([name]) => name).sort()).toEqual(['day14', 'welcome', 'winback90']);
+    expect(ofTheDemo.map(([name]) => name).sort()).toEqual(['day14', 'welcome', 'winback90']);
   });
 
   it.each(journeys)('%s is valid and names only what is there', (name, text) => {
