@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { MetricServiceClient } from '#gen/recur/analytics/v1/metric_service.ts';
 import type { Profile } from '#gen/recur/profile/v1/profile.ts';
+import { createClient } from '#lib/rpc/client.ts';
 import { sql } from '#tools/library/sql.ts';
 import { profilesOf, segmentsOf } from './customers.ts';
 import { dataSet } from './data-set.ts';
@@ -163,6 +165,38 @@ describe('in ClickHouse', () => {
     });
     expect(Object.fromEntries(summary.rfm.map((each) => [each.class, each.customers]))).toEqual(CLASSES);
   });
+});
+
+test('the figures of the metrics, by gRPC', async () => {
+  const { grpc, apiToken } = shop.endpoints;
+  const metrics = createClient(MetricServiceClient, grpc.analytics, { token: apiToken, deadlineMs: 20_000 });
+  const rowsOf = async (id: string): Promise<Record<string, number>[]> => {
+    const { rowsJson, more } = await metrics.evaluateMetric({ subject: { $case: 'id', value: id }, limit: 100 });
+    expect([id, more]).toEqual([id, false]);
+    return rowsJson.map((row) => JSON.parse(row));
+  };
+  try {
+    const [identified] = await rowsOf('repurchase_rate');
+    expect(identified).toMatchObject({
+      identified: 1,
+      buyers: REFERENCE.buyers,
+      repeat_buyers: REFERENCE.repeatBuyers,
+    });
+    expect(identified?.repurchase_rate).toBeCloseTo(0.5852, 4);
+    const [top] = await rowsOf('concentration');
+    expect(top).toMatchObject({ customers: REFERENCE.buyers, top_customers: 332 });
+    expect(top?.top_share).toBeCloseTo(0.5952, 4);
+    expect(top?.all_gross).toBeCloseTo(Number(REFERENCE.gross), 2);
+    const [known] = await rowsOf('identification_rate');
+    expect(known).toMatchObject({ identified_customers: REFERENCE.customers, identified_buyers: REFERENCE.buyers });
+    // Cohorts are months of the first order that was kept; no cancellation names its order, so every order was.
+    const cohorts = await rowsOf('ltv');
+    const sum = (of: (row: Record<string, number>) => number) => cohorts.reduce((all, row) => all + of(row), 0);
+    expect(sum((row) => row.customers ?? 0)).toBe(REFERENCE.buyers);
+    expect(sum((row) => (row.customers ?? 0) * (row.orders_per_customer ?? 0))).toBeCloseTo(REFERENCE.orders, 6);
+  } finally {
+    metrics.close();
+  }
 });
 
 describe('in the services', () => {
