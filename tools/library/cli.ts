@@ -9,7 +9,7 @@ Creates the computed traits (computed_traits/*.yaml), tags (tags/*.yaml), segmen
 (templates/*.yaml) and journeys (*.yaml) of a folder in the local cluster, and starts the journeys. What is there already stays
 as it is. Without a folder: the journeys that come with Recur (services/journey/library: welcome, day14, winback90). The tags
 that come with it: npm run library -- services/profile/library. Journeys about orders (cart_abandoned, post_purchase_care,
-replenishment): npm run library -- services/journey/library/orders
+replenishment, referral, live_room_recall): npm run library -- services/journey/library/orders
 
   --data DIR   data folder of the local cluster (default: .data/local, or RECUR_DATA)
   --help`;

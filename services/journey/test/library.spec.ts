@@ -20,7 +20,7 @@ function filesIn(folder: string): [name: string, text: string][] {
 const ofTheDemo = filesIn('');
 const journeys = [...ofTheDemo, ...filesIn('orders')];
 const templates = [...filesIn('templates'), ...filesIn('orders/templates')];
-const segments = filesIn('segments');
+const segments = [...filesIn('segments'), ...filesIn('orders/segments')];
 
 function journeyOf(text: string): Journey {
   const { journey, violations } = readJourney(text);
