@@ -56,7 +56,8 @@ export async function startBatchStage(options: BatchStageOptions): Promise<Runni
   const { nats, redis, stage, partitions, replicaId, logger } = options;
   const js = jetstream(nats, JETSTREAM_CALL);
   const jsm = await jetstreamManager(nats, JETSTREAM_CALL);
-  const metrics = new StageMetrics(options.registry);
+  // What such a stage calls its clock is when its input was stored.
+  const metrics = new StageMetrics(options.registry, 'live');
   const onError = (error: unknown) => logger.error({ stage, err: String(error) }, 'stage error');
   const ownership = new Ownership({
     redis,

@@ -328,7 +328,9 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     if (group.empty) return;
     failPoint(this.spec.stage, 'before_commit');
     const writes: StateWrite[] = this.cache.dirty((entry) => this.executor.encode(entry));
+    const started = performance.now();
     await this.store.commit(group, writes);
+    this.metrics.commit(this.spec.stage, performance.now() - started);
     this.cache.committed();
     this.group = new CommitGroup(this.position);
     if (group.timersGone) this.nextDue = (await this.store.nextTimer()) ?? Number.POSITIVE_INFINITY;

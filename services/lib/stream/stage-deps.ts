@@ -28,8 +28,14 @@ export class StageMetrics {
   private readonly lag: Gauge;
   private readonly watermark: Gauge;
   private readonly seconds: Histogram;
+  private readonly live: boolean;
+  private readonly commits: Histogram;
+  private readonly sizes: Histogram;
+  private readonly freshness: Histogram;
 
-  constructor(registry: Registry) {
+  /** @param clock of the cluster: freshness is told on the live one only */
+  constructor(registry: Registry, clock: ClockMode) {
+    this.live = clock === 'live';
     const registers = [registry];
     const labelNames = ['stage', 'partition'];
     this.deadLetters = new Counter({
@@ -64,6 +70,31 @@ export class StageMetrics {
       buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
       registers,
     });
+    this.commits = new Histogram({
+      name: 'recur_commit_seconds',
+      help: 'Duration of a commit to Redis',
+      labelNames: ['stage'],
+      buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5],
+      registers,
+    });
+    this.sizes = new Histogram({
+      name: 'recur_batch_steps',
+      help: 'Steps of a batch',
+      labelNames: ['stage'],
+      buckets: [1, 4, 16, 64, 256, 1_024, 2_048],
+      registers,
+    });
+    this.freshness = new Histogram({
+      name: 'recur_freshness_seconds',
+      help: 'Age of the newest record of a batch when the stage is done with it: from its place in the log to its effects',
+      labelNames: ['stage'],
+      buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60],
+      registers,
+    });
+  }
+
+  commit(stage: string, ms: number): void {
+    this.commits.observe({ stage }, ms / 1000);
   }
 
   batch(stage: string, partition: number, b: { steps: number; ms: number; lag: number; clock: number }): void {
@@ -72,5 +103,10 @@ export class StageMetrics {
     this.lag.set(labels, b.lag);
     this.watermark.set(labels, b.clock / 1000);
     this.seconds.observe({ stage }, b.ms / 1000);
+    if (b.steps === 0) return;
+    this.sizes.observe({ stage }, b.steps);
+    // On the event clock the age of a record says when its shop sold something, not how fast we are.
+    const age = (Date.now() - b.clock) / 1000;
+    if (this.live) this.freshness.observe({ stage }, Math.max(0, age));
   }
 }

@@ -40,7 +40,7 @@ export async function startStage<S, D = undefined>(
   options: StageOptions,
 ): Promise<RunningStage> {
   const { nats, redis, logger, partitions, replicaId, definitions } = options;
-  const metrics = new StageMetrics(options.registry);
+  const metrics = new StageMetrics(options.registry, options.clock);
   const known = new Map<string, ActiveDefinition>();
   const runners = new Map<number, PartitionRunner<S, D>>();
   const onError = (error: unknown) => logger.error({ stage: spec.stage, err: String(error) }, 'stage error');
