@@ -26,6 +26,19 @@ describe('render', () => {
     expect(rendered.text).toBe('<script>"&');
   });
 
+  it('a process that stood still meanwhile is no fault of the template', () => {
+    let naps = 2;
+    const sleepy = {
+      get name() {
+        // Nothing is worked out meanwhile: as on a machine that has no time for us.
+        if (naps-- > 0) Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+        return 'Ana';
+      },
+    };
+    const scope: Scope = { ...NOBODY, customer: sleepy };
+    expect(text('Hi {{ customer.name }}{% if true %}!{% endif %}', scope)).toBe('Hi Ana!');
+  });
+
   it('refuses a subject that would become other headers', () => {
     const scope: Scope = { ...NOBODY, customer: { name: 'Ana\r\nBcc: all@example.com' } };
     expect(() => render(content({ subject: 'Hi {{ customer.name }}' }), scope)).toThrow('one line');
