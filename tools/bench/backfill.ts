@@ -4,10 +4,12 @@ import { connect } from '@nats-io/transport-node';
 import { Event, EventType } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { Aggregation, ComputedTrait } from '#gen/recur/profile/v1/computed_trait.ts';
+import { ProfileDefinitionServiceClient } from '#gen/recur/profile/v1/profile_definition_service.ts';
+import { createClient } from '#lib/rpc/client.ts';
 import { encodeFrame, type LogRecord } from '#lib/stream/frames.ts';
 import { partitionOf, STREAMS, subjects } from '#lib/topology/topology.ts';
 import type { Cluster } from '#tools/cluster/cluster.ts';
-import { type Api, closeApi, connectApi } from '#tools/library/api.ts';
+import type { Api } from '#tools/library/api.ts';
 import { metricsOf, metricValues, until } from '#tools/library/progress.ts';
 import { sql } from '#tools/library/sql.ts';
 import { Random } from '#tools/sample-shop/random.ts';
@@ -63,14 +65,15 @@ const TRAITS: readonly Trait[] = [
 export async function backfill(options: BenchOptions): Promise<BenchResult> {
   const events = options.events ?? EVENTS;
   const cluster = await startBenchCluster({ ...options, only: ['nats', 'redis', 'profile', 'analytics'] });
-  const api = connectApi({ ...cluster.endpoints, apiToken: cluster.endpoints.apiToken, grpc: cluster.endpoints.grpc });
+  const { grpc, apiToken: token } = cluster.endpoints;
+  const definitions = createClient(ProfileDefinitionServiceClient, grpc.profile, { token, deadlineMs: 20_000 });
   try {
     const history = new History(cluster, Math.max(100, Math.round(events / EVENTS_PER_CUSTOMER)));
     await history.open();
     await store(cluster, history, events);
     const stop = history.flow();
     const results: Record<string, unknown>[] = [];
-    for (const trait of TRAITS) results.push(await measure(cluster, api, trait, events, history));
+    for (const trait of TRAITS) results.push(await measure(cluster, definitions, trait, events, history));
     const flowed = await stop();
     await history.close();
     const value = Math.max(...results.map(({ seconds }) => seconds as number));
@@ -78,20 +81,26 @@ export async function backfill(options: BenchOptions): Promise<BenchResult> {
     const detail = { stored: events, flowed, customers: history.customers, traits: results };
     return { bench: 'backfill', value, unit: 's', ratio: null, cpuUsPerEvent: cpu, detail };
   } finally {
-    closeApi(api);
+    definitions.close();
     await cluster.stop();
   }
 }
 
-async function measure(cluster: Cluster, api: Api, trait: Trait, events: number, history: History) {
+async function measure(
+  cluster: Cluster,
+  definitions: Api['profileDefinitions'],
+  trait: Trait,
+  events: number,
+  history: History,
+) {
   const processes = processesOf(cluster);
   const before = readCpu(processes);
   const started = performance.now();
-  await api.profileDefinitions.createComputedTrait({ computedTrait: trait.definition, requestId: trait.name });
+  await definitions.createComputedTrait({ computedTrait: trait.definition, requestId: trait.name });
   await until(
     'history complete',
     async () => {
-      const { completePartitions, partitions } = await api.profileDefinitions.getComputedTrait({ id: trait.name });
+      const { completePartitions, partitions } = await definitions.getComputedTrait({ id: trait.name });
       return completePartitions === partitions;
     },
     PATIENCE_MS,

@@ -1,7 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { GetProfileRequest, ProfileServiceService } from '#gen/recur/profile/v1/profile_service.ts';
+import {
+  GetProfileRequest,
+  ProfileServiceClient,
+  ProfileServiceService,
+} from '#gen/recur/profile/v1/profile_service.ts';
+import { createClient } from '#lib/rpc/client.ts';
 import type { Cluster } from '#tools/cluster/cluster.ts';
-import { closeApi, connectApi } from '#tools/library/api.ts';
 import { sql } from '#tools/library/sql.ts';
 import { Arrival } from './arrival.ts';
 import { type Batch, batchesOf, shopEvents } from './batches.ts';
@@ -64,12 +68,13 @@ async function fill(cluster: Cluster, batches: readonly Batch[]): Promise<string
     cluster.endpoints.clickhouseHttp,
     'SELECT customer_id AS id FROM v_customers LIMIT 100000',
   );
-  const api = connectApi(cluster.endpoints);
-  const { notFound } = await api.profile.batchGetProfiles({
+  const { grpc, apiToken: token } = cluster.endpoints;
+  const profile = createClient(ProfileServiceClient, grpc.profile, { token, deadlineMs: 20_000 });
+  const { notFound } = await profile.batchGetProfiles({
     customerIds: rows.slice(0, 1_000).map(({ id }) => id),
     readMask: ['orders'],
   });
-  closeApi(api);
+  profile.close();
   if (rows.length === 0 || notFound.length > 0)
     throw new Error(`profiles of ${notFound.length} customers are not there`);
   return rows.map(({ id }) => id);
