@@ -10,14 +10,14 @@ import { rpcService } from '#lib/rpc/service.ts';
 import { Sealer } from '#lib/seal/sealer.ts';
 import { StateReader } from '#lib/stream/state-reader.ts';
 import type { Logger } from '#lib/telemetry/logger.ts';
+import { type Channels, openChannels } from './channels/channels.ts';
+import { Composer } from './channels/email/compose.ts';
+import { SmtpTransport } from './channels/email/smtp.ts';
 import type { MessagingConfig } from './config.ts';
 import { SETTINGS_KIND, TEMPLATE_KIND } from './core/definitions.ts';
 import { settingsViolations } from './core/settings.ts';
-import { Composer } from './email/compose.ts';
-import { SentLookup } from './email/lookup.ts';
-import { OutboxMetrics } from './email/metrics.ts';
-import { Outbox } from './email/outbox.ts';
-import { SmtpTransport } from './email/smtp.ts';
+import { OutboxMetrics } from './outbox/metrics.ts';
+import { Outbox } from './outbox/outbox.ts';
 import { templateViolations } from './render/validate.ts';
 import { MessagingRpc } from './rpc/messaging-rpc.ts';
 import { Templates } from './rpc/templates.ts';
@@ -25,6 +25,8 @@ import { STAGE, stateCodec } from './stage.ts';
 import { StageRunner } from './stage-runner.ts';
 import { BegunMarks } from './store/begun-marks.ts';
 import { TemplateLibrary } from './store/template-library.ts';
+
+const CHANNELS = Symbol('channels');
 
 /** The parts of messaging, and what each is made of. */
 export const messagingModule = (_config: MessagingConfig): DynamicModule => ({
@@ -44,27 +46,20 @@ export const messagingModule = (_config: MessagingConfig): DynamicModule => ({
         return new Composer({ open: (sealed) => sealer.open(sealed).toString('utf8'), sender, templates });
       },
     },
+    { provide: CHANNELS, inject: [CONFIG, Composer, SmtpTransport], useFactory: openChannels },
     {
       provide: Outbox,
-      inject: [CONFIG, REDIS, LOGGER, REGISTRY, Composer, SmtpTransport],
-      useFactory: (
-        c: MessagingConfig,
-        redis: Redis,
-        logger: Logger,
-        registry: Registry,
-        composer: Composer,
-        transport: SmtpTransport,
-      ) =>
+      inject: [CONFIG, REDIS, LOGGER, REGISTRY, CHANNELS],
+      useFactory: (c: MessagingConfig, redis: Redis, logger: Logger, registry: Registry, channels: Channels) =>
         new Outbox({
-          ...{ composer, transport, logger, connections: c.smtpConnections, live: c.clock === 'live', now: Date.now },
+          ...{ channels, logger, live: c.clock === 'live', now: Date.now },
           marks: new BegunMarks(redis, Date.now),
-          lookup: c.smtpLookupUrl === undefined ? undefined : new SentLookup(c.smtpLookupUrl),
           metrics: new OutboxMetrics(registry),
         }),
     },
     {
       provide: StageRunner,
-      inject: [NATS, REDIS, CONFIG, LOGGER, REGISTRY, READINESS, TemplateLibrary, Outbox, SmtpTransport],
+      inject: [NATS, REDIS, CONFIG, LOGGER, REGISTRY, READINESS, TemplateLibrary, Outbox, CHANNELS],
       useFactory: (...parts: ConstructorParameters<typeof StageRunner>) => new StageRunner(...parts),
     },
     {

@@ -6,10 +6,10 @@ import type { Readiness } from '#lib/boot/readiness.ts';
 import { watchDefinitions } from '#lib/definitions/watch.ts';
 import { type RunningStage, startStage } from '#lib/stream/stage.ts';
 import type { Logger } from '#lib/telemetry/logger.ts';
+import type { Channels } from './channels/channels.ts';
 import type { MessagingConfig } from './config.ts';
 import { SETTINGS_KIND, TEMPLATE_KIND } from './core/definitions.ts';
-import type { Outbox } from './email/outbox.ts';
-import type { SmtpTransport } from './email/smtp.ts';
+import type { Outbox } from './outbox/outbox.ts';
 import { messagingSpec } from './stage.ts';
 import type { TemplateLibrary } from './store/template-library.ts';
 
@@ -24,7 +24,7 @@ export class StageRunner implements OnModuleInit, OnApplicationShutdown {
   private readonly readiness: Readiness;
   private readonly library: TemplateLibrary;
   private readonly outbox: Outbox;
-  private readonly transport: SmtpTransport;
+  private readonly channels: Channels;
 
   constructor(
     nats: NatsConnection,
@@ -35,7 +35,7 @@ export class StageRunner implements OnModuleInit, OnApplicationShutdown {
     readiness: Readiness,
     library: TemplateLibrary,
     outbox: Outbox,
-    transport: SmtpTransport,
+    channels: Channels,
   ) {
     this.nats = nats;
     this.redis = redis;
@@ -45,7 +45,7 @@ export class StageRunner implements OnModuleInit, OnApplicationShutdown {
     this.readiness = readiness;
     this.library = library;
     this.outbox = outbox;
-    this.transport = transport;
+    this.channels = channels;
   }
 
   async onModuleInit(): Promise<void> {
@@ -60,7 +60,7 @@ export class StageRunner implements OnModuleInit, OnApplicationShutdown {
   /** Calls end and their outcomes reach the log while the partitions are still ours; then these are given up. */
   async onApplicationShutdown(): Promise<void> {
     await this.outbox.stop();
-    this.transport.close();
+    for (const channel of this.channels.values()) channel.close();
     await this.running?.stop();
   }
 }

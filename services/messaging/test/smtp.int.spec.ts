@@ -11,11 +11,12 @@ import { MessagingSettings, Template } from '#gen/recur/messaging/v1/template.ts
 import { KeyRing } from '#lib/seal/keys.ts';
 import { Sealer } from '#lib/seal/sealer.ts';
 import type { OutcomeRecord } from '#lib/stream/processor.ts';
-import { Composer } from '../src/email/compose.ts';
-import { SentLookup } from '../src/email/lookup.ts';
-import { OutboxMetrics } from '../src/email/metrics.ts';
-import { Outbox } from '../src/email/outbox.ts';
-import { SmtpTransport } from '../src/email/smtp.ts';
+import { Composer } from '../src/channels/email/compose.ts';
+import { EmailChannel } from '../src/channels/email/email.ts';
+import { SentLookup } from '../src/channels/email/lookup.ts';
+import { SmtpTransport } from '../src/channels/email/smtp.ts';
+import { OutboxMetrics } from '../src/outbox/metrics.ts';
+import { Outbox } from '../src/outbox/outbox.ts';
 import { TemplateLibrary } from '../src/store/template-library.ts';
 
 const { DELIVERY_STATUS_SENT: SENT, DELIVERY_STATUS_FAILED: FAILED, DELIVERY_STATUS_UNKNOWN: UNKNOWN } = DeliveryStatus;
@@ -131,25 +132,18 @@ function open(smtpUrl: string, lookupUrl?: string) {
   const composer = new Composer({ open: (sealed) => sealer.open(sealed).toString('utf8'), sender, templates: library });
   const transport = new SmtpTransport({ url: smtpUrl, connections: 3 });
   closing.push(() => transport.close());
+  const lookup = lookupUrl === undefined ? undefined : new SentLookup(lookupUrl);
   const begun = new Set<string>();
   const records: OutcomeRecord[] = [];
   const outbox = new Outbox({
-    ...{
-      composer,
-      transport,
-      logger: pino({ level: 'silent' }),
-      now: Date.now,
-      live: true,
-      connections: 3,
-      pace: 0.05,
-    },
+    ...{ logger: pino({ level: 'silent' }), now: Date.now, live: true, pace: 0.05 },
+    channels: new Map([['email', new EmailChannel({ composer, transport, connections: 3, lookup })]]),
     marks: {
       add: async (keys) => {
         for (const key of [...keys.values()].flat()) begun.add(key);
       },
       find: async () => begun,
     },
-    lookup: lookupUrl === undefined ? undefined : new SentLookup(lookupUrl),
     metrics: new OutboxMetrics(new Registry()),
   });
   const handle = {

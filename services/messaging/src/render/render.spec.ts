@@ -73,11 +73,13 @@ describe('hostile templates', () => {
     ['lays itself out', '{% layout "x" %}'],
     ['knows an unknown filter', '{{ "x" | system }}'],
   ];
-  it.each(HOSTILE)('%s: refused within a second', (_name, source) => {
-    const begun = performance.now();
+  it.each(HOSTILE)('%s: refused within a second of the processor', (_name, source) => {
+    // Not of the wall clock: a busy machine takes longer, and that is not the template's doing.
+    const begun = process.threadCpuUsage();
     expect(() => text(source)).toThrow(TemplateError);
     expect(violations({ text: source })).not.toEqual([]);
-    expect(performance.now() - begun).toBeLessThan(1000);
+    const { user, system } = process.threadCpuUsage(begun);
+    expect(user + system).toBeLessThan(1_000_000);
   });
 
   it.each([

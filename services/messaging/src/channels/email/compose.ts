@@ -1,21 +1,13 @@
 import type { SendWork, StoredTrait } from '#gen/recur/messaging/v1/state.ts';
 import type { MessagingSettings, Template } from '#gen/recur/messaging/v1/template.ts';
-import { objectOf } from '../core/contact.ts';
-import { isMarketing } from '../core/decide.ts';
-import type { TemplateInForce } from '../core/definitions.ts';
-import { isEmailAddress } from '../core/header.ts';
-import { contentFor } from '../core/locale.ts';
-import { type Rendered, render, TemplateError } from '../render/render.ts';
+import { objectOf } from '../../core/contact.ts';
+import { isMarketing } from '../../core/decide.ts';
+import type { TemplateInForce } from '../../core/definitions.ts';
+import { isEmailAddress } from '../../core/header.ts';
+import { contentFor } from '../../core/locale.ts';
+import { type Rendered, render, TemplateError } from '../../render/render.ts';
+import { ComposeError } from '../channel.ts';
 import { type Mail, messageIdOf, unsubscribeHeader } from './message.ts';
-
-/** Why no mail could be written. `reason` goes into the log of deliveries: it never holds a value. */
-export class ComposeError extends Error {
-  readonly reason: string;
-  constructor(reason: string, cause?: unknown) {
-    super(reason, { cause });
-    this.reason = reason;
-  }
-}
 
 export interface ComposerParts {
   /** Opens a sealed trait: JSON text. @throws when it cannot. */

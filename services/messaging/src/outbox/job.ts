@@ -1,17 +1,16 @@
-import type { SendWork } from '#gen/recur/messaging/v1/state.ts';
 import type { PartitionHandle } from '#lib/stream/processor.ts';
+import type { Send } from '../channels/channel.ts';
 
 /** One send under way in this process. */
-export interface Job {
-  readonly key: string;
-  readonly customerId: string;
-  readonly work: SendWork;
+export interface Job extends Send {
   /** May change: the partition was given up and taken again by this same process. */
   handle: PartitionHandle;
   /** Calls made. */
   attempts: number;
-  /** Times the provider was asked whether it has the message, in a row without an answer. */
+  /** Times the provider was asked whether it has the message, in a row without an answer that settles it. */
   lookups: number;
+  /** An earlier owner may have made the call. */
+  mayHaveBegun: boolean;
 }
 
 /** Seconds before each further attempt: eleven attempts over about ten minutes. */

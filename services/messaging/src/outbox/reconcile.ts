@@ -1,17 +1,15 @@
 import type { Logger } from 'pino';
 import { DeliveryStatus } from '#gen/recur/log/v1/changes.ts';
 import type { PartitionHandle } from '#lib/stream/processor.ts';
+import type { Channel, Found } from '../channels/channel.ts';
 import { type BegunMarks, MARKS_RELIABLE_MS } from '../store/begun-marks.ts';
-import type { Composer } from './compose.ts';
 import { backOffMs, type Job } from './job.ts';
-import type { SentLookup } from './lookup.ts';
 import type { Waits } from './waits.ts';
 
 export interface ReconcilerParts {
-  readonly composer: Pick<Composer, 'messageId'>;
+  /** By name. One without `find` cannot be asked: a lost answer of it stays unknown. */
+  readonly channels: ReadonlyMap<string, Pick<Channel, 'find'>>;
   readonly marks: Pick<BegunMarks, 'find'>;
-  /** Where to ask whether a message arrived; without it a lost answer stays unknown. */
-  readonly lookup?: Pick<SentLookup, 'has'> | undefined;
   readonly logger: Logger;
   /** Wall clock, milliseconds since 1970. */
   readonly now: () => number;
@@ -48,23 +46,25 @@ export class Reconciler {
 
   /** Work of an earlier owner, who may have begun it. */
   async recover(jobs: readonly Job[], handle: PartitionHandle): Promise<void> {
-    if (this.parts.lookup) {
-      for (const job of jobs) this.ask(job);
-      return;
-    }
     const begun = await this.marked(jobs, handle);
     for (const job of jobs) {
       const old = this.parts.live && this.parts.now() - job.work.decidedAtMs >= MARKS_RELIABLE_MS;
+      job.mayHaveBegun = old || begun === undefined || begun.has(job.key);
       if (!begun) this.verdicts.forget(job);
-      else if (begun.has(job.key) || old) this.unknown(job, 'recovered: the answer is not known');
+      else if (this.finder(job)) this.ask(job);
+      else if (job.mayHaveBegun) this.unknown(job, 'recovered: the answer is not known');
       else this.verdicts.send(job);
     }
   }
 
   /** The provider was given the message and did not answer. */
   lost(job: Job, reason: string): void {
-    if (this.parts.lookup) this.ask(job);
+    if (this.finder(job)) this.ask(job);
     else this.unknown(job, reason);
+  }
+
+  private finder(job: Job): Channel['find'] {
+    return this.parts.channels.get(job.work.request?.channel ?? '')?.find;
   }
 
   private async marked(jobs: readonly Job[], handle: PartitionHandle): Promise<Set<string> | undefined> {
@@ -87,26 +87,40 @@ export class Reconciler {
 
   private async lookUp(job: Job): Promise<void> {
     if (!job.handle.owned) return this.verdicts.forget(job);
-    const messageId = this.parts.composer.messageId(job.key);
-    const found = await this.found(job.key, messageId);
-    if (found === undefined) {
-      const wait = backOffMs(++job.lookups, Math.random());
-      if (wait === undefined) this.unknown(job, 'the lookup does not answer');
-      else this.waits.later(wait, () => void this.lookUp(job));
-      return;
+    const found = await this.found(job);
+    switch (found?.kind) {
+      case undefined:
+        this.askAgain(job, 'the lookup does not answer');
+        break;
+      case 'not seen':
+        if (job.attempts === 0 && !job.mayHaveBegun) this.verdicts.send(job);
+        else this.askAgain(job, 'the answer was lost, and the provider does not show the message');
+        break;
+      case 'has':
+        this.verdicts.settle(job, DeliveryStatus.DELIVERY_STATUS_SENT, found.reason, found.providerId);
+        break;
+      case 'refused':
+        this.verdicts.settle(job, DeliveryStatus.DELIVERY_STATUS_FAILED, found.reason);
+        break;
+      case 'has not':
+        job.lookups = 0;
+        if (job.attempts === 0) this.verdicts.send(job);
+        else this.verdicts.again(job, 'the answer was lost');
     }
-    job.lookups = 0;
-    if (found) this.verdicts.settle(job, DeliveryStatus.DELIVERY_STATUS_SENT, 'found by its Message-ID', messageId);
-    else if (job.attempts === 0) this.verdicts.send(job);
-    else this.verdicts.again(job, 'the answer was lost');
+  }
+
+  private askAgain(job: Job, reason: string): void {
+    const wait = backOffMs(++job.lookups, Math.random());
+    if (wait === undefined) this.unknown(job, reason);
+    else this.waits.later(wait, () => void this.lookUp(job));
   }
 
   /** Undefined when there is no answer. */
-  private async found(key: string, messageId: string): Promise<boolean | undefined> {
+  private async found(job: Job): Promise<Found | undefined> {
     try {
-      return await this.parts.lookup?.has(messageId);
+      return await this.finder(job)?.(job);
     } catch (error) {
-      this.parts.logger.warn({ err: error, key }, 'the lookup does not answer');
+      this.parts.logger.warn({ err: error, key: job.key }, 'the lookup does not answer');
       return undefined;
     }
   }

@@ -1,16 +1,7 @@
 import type { Readable } from 'node:stream';
 import { createTransport } from 'nodemailer';
+import type { CallResult } from '../channel.ts';
 import type { Mail } from './message.ts';
-
-/**
- * What a call came to. The difference that matters is between `later` (the server said no, or was never given the
- * message: trying again cannot send it twice) and `lost` (it was given the message and did not answer: it may have it).
- */
-export type CallResult =
-  | { readonly kind: 'accepted'; readonly providerId: string }
-  | { readonly kind: 'refused'; readonly reason: string }
-  | { readonly kind: 'later'; readonly reason: string; readonly reached: boolean }
-  | { readonly kind: 'lost'; readonly reason: string };
 
 export interface SmtpOptions {
   /** smtp:// or smtps://, with user and password where the server wants them. */

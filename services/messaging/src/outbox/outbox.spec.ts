@@ -1,14 +1,13 @@
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { describe, expect, it } from 'vitest';
-import { Delivery, DeliveryStatus } from '#gen/recur/log/v1/changes.ts';
+import { Delivery, DeliveryStatus, SendRequest } from '#gen/recur/log/v1/changes.ts';
 import { SendWork } from '#gen/recur/messaging/v1/state.ts';
 import type { OutcomeRecord, PartitionHandle } from '#lib/stream/processor.ts';
-import { ComposeError } from './compose.ts';
+import { type CallResult, type Channel, ComposeError, type Found } from '../channels/channel.ts';
 import { backOffMs } from './job.ts';
 import { OutboxMetrics } from './metrics.ts';
 import { Outbox, type OutboxParts } from './outbox.ts';
-import type { CallResult } from './smtp.ts';
 
 const { DELIVERY_STATUS_SENT: SENT, DELIVERY_STATUS_FAILED: FAILED, DELIVERY_STATUS_UNKNOWN: UNKNOWN } = DeliveryStatus;
 const accepted: CallResult = { kind: 'accepted', providerId: 'p1' };
@@ -36,56 +35,55 @@ class Partition implements PartitionHandle {
   }
 }
 
-/** An outbox whose provider gives the scripted answers, in order, to each message; the last one for ever. */
-function outboxWith(script: Record<string, CallResult[]>, more: Partial<OutboxParts> = {}) {
+/** A channel whose provider gives the scripted answers, in order, to each message; the last one for ever. */
+function scripted(name: string, script: Record<string, CallResult[]>, calls: string[]): Channel<string> {
+  return {
+    ...{ name, connections: 2, close: () => undefined },
+    compose: ({ key }) => {
+      if (key === 'unwritable') throw new ComposeError('template_error: html line 3');
+      return key;
+    },
+    call: async (key) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      calls.push(key);
+      const answers = script[key] ?? [accepted];
+      return (answers.length > 1 ? answers.shift() : answers[0]) as CallResult;
+    },
+  };
+}
+
+type Options = Partial<OutboxParts> & { find?: (key: string) => Promise<Found> };
+
+function outboxWith(script: Record<string, CallResult[]>, { find, ...more }: Options = {}) {
   const calls: string[] = [];
   const marked: string[][] = [];
   const marks = {
     add: async (keys: ReadonlyMap<number, readonly string[]>) => void marked.push([...keys.values()].flat()),
     find: async () => new Set(marked.flat()),
   };
+  const channel: Channel = {
+    ...scripted('email', script, calls),
+    ...(find && { find: ({ key }) => find(key) }),
+  } as Channel;
   const outbox = new Outbox({
-    composer: {
-      messageId: (key) => `${key}@test`,
-      compose: ({ request }) => {
-        const key = request?.idempotencyKey ?? '';
-        if (key === 'unwritable') throw new ComposeError('template_error: html line 3');
-        return {
-          messageId: `${key}@test`,
-          from: { name: '', address: 'a@b.co' },
-          to: 'c@d.co',
-          subject: '',
-          text: '',
-          html: '',
-          headers: {},
-        };
-      },
-    },
-    transport: {
-      send: async ({ messageId }) => {
-        await new Promise((resolve) => setImmediate(resolve));
-        const key = messageId.split('@')[0] as string;
-        calls.push(key);
-        const answers = script[key] ?? [accepted];
-        return (answers.length > 1 ? answers.shift() : answers[0]) as CallResult;
-      },
-    },
-    ...{
-      marks,
-      logger: pino({ level: 'silent' }),
-      metrics: new OutboxMetrics(new Registry()),
-      now: () => NOW,
-      live: true,
-      connections: 2,
-    },
-    pace: 0.0001,
+    channels: new Map([['email', channel]]),
+    ...{ marks, logger: pino({ level: 'silent' }), metrics: new OutboxMetrics(new Registry()), now: () => NOW },
+    ...{ live: true, pace: 0.0001 },
     ...more,
   });
   return { outbox, calls, marked };
 }
 
+/** A provider that can tell, and has this message only. */
+const hasOnly = (mine: string) => async (key: string) =>
+  key === mine ? ({ kind: 'has', providerId: 'p', reason: 'found' } as const) : ({ kind: 'has not' } as const);
+
 function work(key: string, recovered = false, more: Partial<SendWork> = {}) {
-  const fields = SendWork.fromPartial({ request: { idempotencyKey: key }, decidedAtMs: NOW - 1000, ...more });
+  const fields = SendWork.fromPartial({
+    request: { idempotencyKey: key, channel: 'email' },
+    decidedAtMs: NOW - 1000,
+    ...more,
+  });
   return { customerId: `c-${key}`, key, bytes: SendWork.encode(fields).finish(), recovered };
 }
 
@@ -183,20 +181,95 @@ describe('a lost answer', () => {
 
   it('is looked up: found is sent, not found may be sent again', async () => {
     const partition = new Partition();
-    const has = async (messageId: string) => messageId === 'a@test';
-    const { outbox, calls } = outboxWith({ a: [lost], b: [lost, accepted] }, { lookup: { has } });
+    const { outbox, calls } = outboxWith({ a: [lost], b: [lost, accepted] }, { find: hasOnly('a') });
     outbox.accept([work('a'), work('b')], partition);
-    expect((await settled(partition, 2)).sort()).toEqual([`a ${SENT} 1 found by its Message-ID`, `b ${SENT} 2`]);
+    expect((await settled(partition, 2)).sort()).toEqual([`a ${SENT} 1 found`, `b ${SENT} 2`]);
     expect(calls.filter((key) => key === 'a').length).toBe(1);
   });
 
   it('is unknown when the lookup never answers, and is not repeated', async () => {
     const partition = new Partition();
-    const has = () => Promise.reject(new Error('503'));
-    const { outbox, calls } = outboxWith({ a: [lost] }, { lookup: { has } });
+    const { outbox, calls } = outboxWith({ a: [lost] }, { find: () => Promise.reject(new Error('503')) });
     outbox.accept([work('a')], partition);
     expect(await settled(partition, 1)).toEqual([`a ${UNKNOWN} 1 the lookup does not answer`]);
     expect(calls).toEqual(['a']);
+  });
+});
+
+describe('a provider that shows messages late', () => {
+  const notSeen = async (): Promise<Found> => ({ kind: 'not seen' });
+
+  it('is asked until it does; what it never shows is unknown, and not repeated', async () => {
+    const partition = new Partition();
+    const answers: Found[] = [
+      { kind: 'not seen' },
+      { kind: 'not seen' },
+      { kind: 'has', providerId: 'p9', reason: 'shown' },
+    ];
+    const late = outboxWith({ a: [lost] }, { find: async () => answers.shift() as Found });
+    late.outbox.accept([work('a')], partition);
+    expect(await settled(partition, 1)).toEqual([`a ${SENT} 1 shown`]);
+    const never = outboxWith({ b: [lost] }, { find: notSeen });
+    never.outbox.accept([work('b')], partition);
+    const why = 'the answer was lost, and the provider does not show the message';
+    expect((await settled(partition, 2))[1]).toBe(`b ${UNKNOWN} 1 ${why}`);
+    expect([...late.calls, ...never.calls]).toEqual(['a', 'b']);
+  });
+
+  it('may say that it refused it', async () => {
+    const partition = new Partition();
+    const find = async (): Promise<Found> => ({ kind: 'refused', reason: 'blocked' });
+    const { outbox } = outboxWith({ a: [lost] }, { find });
+    outbox.accept([work('a')], partition);
+    expect(await settled(partition, 1)).toEqual([`a ${FAILED} 1 blocked`]);
+  });
+
+  it('after a crash: what was certainly not begun is sent, the rest is not', async () => {
+    const partition = new Partition();
+    const { outbox, calls, marked } = outboxWith({}, { find: notSeen });
+    marked.push(['a']);
+    outbox.accept([work('a', true), work('b', true)], partition);
+    expect((await settled(partition, 2)).map((line) => line.slice(0, 3)).sort()).toEqual([`a ${UNKNOWN}`, `b ${SENT}`]);
+    expect(calls).toEqual(['b']);
+  });
+});
+
+describe('channels', () => {
+  it('have lanes of their own: one that stands still holds up no other', async () => {
+    const partition = new Partition();
+    const calls: string[] = [];
+    const stuck = { ...scripted('sms', {}, calls), call: () => new Promise<CallResult>(() => undefined) } as Channel;
+    const channels = new Map<string, Channel>([
+      ['email', scripted('email', {}, calls) as Channel],
+      ['sms', stuck],
+    ]);
+    const { outbox } = outboxWith({}, { channels });
+    const by = (channel: string, keys: string[]) =>
+      keys.map((key) => work(key, false, { request: SendRequest.fromPartial({ idempotencyKey: key, channel }) }));
+    outbox.accept([...by('sms', ['s1', 's2', 's3', 's4', 's5', 's6']), ...by('email', ['a', 'b'])], partition);
+    expect(await settled(partition, 2)).toEqual([`a ${SENT} 1`, `b ${SENT} 1`]);
+  });
+
+  it('that this process does not have fail without a call', async () => {
+    const partition = new Partition();
+    const { outbox } = outboxWith({});
+    const request = SendRequest.fromPartial({ idempotencyKey: 'a', channel: 'fax' });
+    outbox.accept([work('a', false, { request })], partition);
+    expect(await settled(partition, 1)).toEqual([`a ${FAILED} 0 channel_unsupported`]);
+  });
+
+  it('keep to the rate of their provider', async () => {
+    const partition = new Partition();
+    const calls: string[] = [];
+    const slow = { ...scripted('email', {}, calls), perSecond: 20, connections: 64 } as Channel;
+    const { outbox } = outboxWith({}, { channels: new Map([['email', slow]]) });
+    const begun = performance.now();
+    outbox.accept(
+      Array.from({ length: 30 }, (_, i) => work(`k${i}`)),
+      partition,
+    );
+    while (calls.length < 30) await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(performance.now() - begun).toBeGreaterThan(450);
   });
 });
 
@@ -218,10 +291,9 @@ describe('recovered work', () => {
 
   it('with lookup is asked for first', async () => {
     const partition = new Partition();
-    const has = async (messageId: string) => messageId === 'a@test';
-    const { outbox, calls } = outboxWith({}, { lookup: { has } });
+    const { outbox, calls } = outboxWith({}, { find: hasOnly('a') });
     outbox.accept([work('a', true), work('b', true)], partition);
-    expect((await settled(partition, 2)).sort()).toEqual([`a ${SENT} 0 found by its Message-ID`, `b ${SENT} 1`]);
+    expect((await settled(partition, 2)).sort()).toEqual([`a ${SENT} 0 found`, `b ${SENT} 1`]);
     expect(calls).toEqual(['b']);
   });
 

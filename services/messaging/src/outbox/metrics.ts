@@ -11,28 +11,28 @@ const NAMES: Partial<Record<DeliveryStatus, string>> = {
 export class OutboxMetrics {
   /** Sends accepted and not yet settled. */
   readonly open: Gauge;
-  readonly seconds: Histogram<'result'>;
-  private readonly outcomes: Counter<'status'>;
+  readonly seconds: Histogram<'channel' | 'result'>;
+  private readonly outcomes: Counter<'channel' | 'status'>;
 
   constructor(registry: Registry) {
     const registers = [registry];
     this.open = new Gauge({ name: 'messaging_open_sends', help: 'Sends decided and not yet settled', registers });
     this.seconds = new Histogram({
       name: 'messaging_call_seconds',
-      help: 'Duration of calls to the e-mail provider by result.',
-      labelNames: ['result'],
+      help: 'Duration of calls to providers by channel and result.',
+      labelNames: ['channel', 'result'],
       buckets: DURATION_BUCKETS,
       registers,
     });
     this.outcomes = new Counter({
       name: 'messaging_outcomes_total',
-      help: 'Settled sends by status.',
-      labelNames: ['status'],
+      help: 'Settled sends by channel and status.',
+      labelNames: ['channel', 'status'],
       registers,
     });
   }
 
-  outcome(status: DeliveryStatus): void {
-    this.outcomes.inc({ status: NAMES[status] ?? 'other' });
+  outcome(channel: string, status: DeliveryStatus): void {
+    this.outcomes.inc({ channel, status: NAMES[status] ?? 'other' });
   }
 }

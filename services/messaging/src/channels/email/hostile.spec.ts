@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import MailComposer from 'nodemailer/lib/mail-composer/index.js';
 import { expect, it } from 'vitest';
-import { headerProblem, isEmailAddress } from '../core/header.ts';
+import { headerProblem, isEmailAddress } from '../../core/header.ts';
 
 /** What has opened headers, lists and commands in one mailer or another, between what belongs into addresses. */
 const PIECES = [
@@ -50,4 +50,4 @@ it('whatever address and subject are let through, the mail has one recipient and
   );
   // Else it would be true of nothing.
   expect(built).toBeGreaterThan(200);
-});
+}, 60_000);
