@@ -67,7 +67,12 @@ export async function startBatchStage(options: BatchStageOptions): Promise<Runni
     onError,
     open: (partition, token) => {
       logger.info({ stage, partition }, 'partition taken');
-      return new BatchRunner(options, { js, jsm }, metrics, partition, token, onError);
+      const runner = new BatchRunner(options, { js, jsm }, metrics, partition, token, onError);
+      void runner.ended.finally(() => {
+        metrics.left(stage, partition);
+        logger.info({ stage, partition }, 'partition left');
+      });
+      return runner;
     },
   });
   return { ready: () => ownership.ready(), partitions: () => ownership.partitions, stop: () => ownership.stop() };

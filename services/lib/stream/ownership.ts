@@ -1,6 +1,12 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import { partitionOf } from '#lib/topology/topology.ts';
 import { LEASE_MS, Lease, RENEW_MS } from './lease.ts';
+import { rendezvous, spread } from './spread.ts';
+
+/** How soon one looks again for a partition that is ours and still held by another, who is about to leave it. */
+const HANDOVER_MS = 50;
+/** By then every other replica has looked who is there. */
+const NOTICED_MS = RENEW_MS + 100;
 
 /** Work on one partition, as long as its lease is held. */
 export interface Tenant {
@@ -13,12 +19,13 @@ export interface Tenant {
 }
 
 /**
- * Spreads the partitions of a stage over its live replicas by rendezvous hashing, and holds a lease on each of ours. Leases
- * make one owner at a time likely; fencing of publish and commit makes it safe.
+ * Spreads the partitions of a stage evenly over its live replicas, and holds a lease on each of ours. Leases make one owner
+ * at a time likely; fencing of publish and commit makes it safe.
  */
 export class Ownership {
   private readonly owned = new Map<number, { lease: Lease; tenant: Tenant }>();
   private readonly options: OwnershipOptions;
+  private wanted: ReadonlySet<number> = new Set();
   private stopping = false;
   private loop: Promise<void>;
   private wake: () => void = () => {};
@@ -38,12 +45,13 @@ export class Ownership {
     return [...this.owned.keys()].sort((a, b) => a - b);
   }
 
-  /** Drains and releases everything: others take over at once. */
+  /** Drains and releases everything. Work goes on until the others know that it is theirs: they take over at once. */
   async stop(): Promise<void> {
     this.stopping = true;
     this.wake();
     await this.loop;
-    await this.options.redis.zrem(this.membersKey, this.options.replica).catch(() => {});
+    const others = await this.leave().catch(() => 0);
+    if (others > 0 && this.owned.size > 0) await sleep(NOTICED_MS);
     await Promise.all([...this.owned.keys()].map((p) => this.give(p)));
   }
 
@@ -51,31 +59,67 @@ export class Ownership {
     return `replicas:${this.options.stage}`;
   }
 
+  /** Members that spread evenly; in the slot of the key above. See chosen(). */
+  private get evenKey(): string {
+    return `{${this.membersKey}}:even`;
+  }
+
+  /** @returns how many are left */
+  private async leave(): Promise<number> {
+    const { redis, replica } = this.options;
+    const answers = await redis
+      .multi()
+      .zrem(this.membersKey, replica)
+      .zrem(this.evenKey, replica)
+      .zcard(this.membersKey)
+      .exec();
+    return Number(answers?.[2]?.[1] ?? 0);
+  }
+
   private async run(): Promise<void> {
     while (!this.stopping) {
       try {
         await this.round();
         this.firstRound = true;
+        await this.handedOver();
       } catch (error) {
         this.options.onError(error);
+        await this.pause(RENEW_MS);
       }
-      if (this.stopping) return;
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, RENEW_MS);
-        this.wake = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
     }
   }
 
   private async round(): Promise<void> {
     await this.renewAll();
-    const wanted = await this.wanted();
-    const toGive = [...this.owned.keys()].filter((p) => !wanted.has(p));
+    this.wanted = await this.choose();
+    const toGive = [...this.owned.keys()].filter((p) => !this.wanted.has(p));
     await Promise.all(toGive.map((p) => this.give(p)));
-    await Promise.all([...wanted].filter((p) => !this.owned.has(p)).map((p) => this.take(p)));
+    await this.takeMissing();
+  }
+
+  /** Until the next round: takes what is ours as soon as who had it lets it go. */
+  private async handedOver(): Promise<void> {
+    const next = performance.now() + RENEW_MS;
+    for (let left = RENEW_MS; left > 0 && !this.stopping; left = next - performance.now()) {
+      const missing = [...this.wanted].some((p) => !this.owned.has(p));
+      await this.pause(missing ? Math.min(HANDOVER_MS, left) : left);
+      if (missing && !this.stopping) await this.takeMissing();
+    }
+  }
+
+  private async takeMissing(): Promise<void> {
+    await Promise.all([...this.wanted].filter((p) => !this.owned.has(p)).map((p) => this.take(p)));
+  }
+
+  private async pause(ms: number): Promise<void> {
+    if (this.stopping) return;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms);
+      this.wake = () => {
+        clearTimeout(timer);
+        resolve();
+      };
+    });
   }
 
   private async renewAll(): Promise<void> {
@@ -88,20 +132,27 @@ export class Ownership {
     );
   }
 
-  /** Replicas heard of within a lease's life; each partition goes to the one with the highest hash for it. */
-  private async wanted(): Promise<Set<number>> {
+  /**
+   * Our share, by the replicas heard of within a lease's life. Up to 0.1.0 replicas chose by rendezvous alone, which is less
+   * even; as long as one of those is there (a rolling upgrade), all choose as it does, or a partition would be nobody's.
+   */
+  private async choose(): Promise<Set<number>> {
     const { redis, replica, partitions } = this.options;
     const now = Date.now();
+    const gone = String(now - LEASE_MS);
     const answers = await redis
       .multi()
       .zadd(this.membersKey, String(now), replica)
-      .zremrangebyscore(this.membersKey, '-inf', String(now - LEASE_MS))
+      .zadd(this.evenKey, String(now), replica)
+      .zremrangebyscore(this.membersKey, '-inf', gone)
+      .zremrangebyscore(this.evenKey, '-inf', gone)
       .zrange(this.membersKey, '0', '-1')
+      .zrange(this.evenKey, '0', '-1')
       .exec();
-    const members = (answers?.[2]?.[1] as string[] | undefined) ?? [replica];
-    const mine = new Set<number>();
-    for (let p = 0; p < partitions; p++) if (rendezvous(p, members) === replica) mine.add(p);
-    return mine;
+    const members = (answers?.[4]?.[1] as string[] | undefined) ?? [replica];
+    const even = new Set(answers?.[5]?.[1] as string[] | undefined);
+    const owners = members.every((m) => even.has(m)) ? spread(partitions, members) : rendezvous(partitions, members);
+    return new Set(owners.keys().filter((p) => owners[p] === replica));
   }
 
   private async take(partition: number): Promise<void> {
@@ -133,18 +184,4 @@ export interface OwnershipOptions {
   readonly partitions: number;
   readonly open: (partition: number, token: string) => Tenant;
   readonly onError: (error: unknown) => void;
-}
-
-/** The replica with the highest hash for this partition: adding or losing one moves only its share. */
-export function rendezvous(partition: number, replicas: readonly string[]): string | undefined {
-  let best: string | undefined;
-  let top = -1;
-  for (const r of replicas) {
-    const weight = partitionOf(`${r}#${partition}#${r}`, 0x7fffffff);
-    if (weight > top || (weight === top && best !== undefined && r < best)) {
-      top = weight;
-      best = r;
-    }
-  }
-  return best;
 }

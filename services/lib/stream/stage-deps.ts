@@ -93,6 +93,13 @@ export class StageMetrics {
     });
   }
 
+  /** Another replica tells them from here on: what stays here would be taken for a partition that stands. */
+  left(stage: string, partition: number): void {
+    const labels = { stage, partition: String(partition) };
+    this.lag.remove(labels);
+    this.watermark.remove(labels);
+  }
+
   commit(stage: string, ms: number): void {
     this.commits.observe({ stage }, ms / 1000);
   }

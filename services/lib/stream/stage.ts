@@ -69,7 +69,10 @@ export async function startStage<S, D = undefined>(
       runners.set(partition, runner);
       logger.info({ stage: spec.stage, partition }, 'partition taken');
       void runner.ended.finally(() => {
-        if (runners.get(partition) === runner) runners.delete(partition);
+        if (runners.get(partition) === runner) {
+          runners.delete(partition);
+          metrics.left(spec.stage, partition);
+        }
         logger.info({ stage: spec.stage, partition }, 'partition left');
       });
       return runner;
