@@ -11,6 +11,7 @@ import { type BenchOptions, readCommand } from './options.ts';
 import { profileReads } from './profile-reads.ts';
 import { queries } from './queries.ts';
 import { type BenchResult, resultLine } from './result.ts';
+import { scaleOut } from './scale-out.ts';
 import { segments } from './segments.ts';
 import { sink } from './sink.ts';
 
@@ -28,6 +29,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
   'profile-reads': profileReads,
   aa,
   merges,
+  'scale-out': scaleOut,
 };
 
 const HELP = `npm run bench -- <name> [options]
@@ -48,12 +50,13 @@ line is the result as JSON. What each bench does, and what its bare loop does, i
   profile-reads  p99 of GetProfile at 2,000 calls/s while events flow
   aa         false positives of the tests of experiments, on real customers nobody treated
   merges     events/s of a storm in which every event joins two customers, and whether all is right afterwards
+  scale-out  longest pause of a partition while profile and segmentation go 1, 3, 1 under load; CPU, spread, lost, double
 
   --events N        how many events (e2e, sink, queries, backfill), ids (message-ids), A/A tests (aa),
                     customers (matching), profiles (memory: 1 amount instead of 3), merges (merges)
   --people N        customers of the sample shop (e2e)          (default 12000: 300,000 events are about their six months)
   --rounds N        ours and bare take turns so often           (ingest, e2e, matching); how often each query is asked (queries)
-  --seconds N       length of a turn (ingest), of the load (latency)
+  --seconds N       length of a turn (ingest), of the load (latency), of a part (scale-out)
   --partitions N    of the cluster                              (default 4)
   --without A,B     services that are not to run, e.g. analytics (e2e, latency)
   --no-bare         only ours, no ratio                         (ingest, e2e, matching)

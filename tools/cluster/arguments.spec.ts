@@ -24,7 +24,7 @@ test('reads the options of up', () => {
     logLevel: 'debug',
     env: { A: '1', B: 'x=y' },
   });
-  expect(args.given).toEqual(['replicas', 'only', 'without', 'log-level', 'env', 'time-zone']);
+  expect(args.given).toEqual(['only', 'without', 'log-level', 'env', 'time-zone']);
 });
 
 test('the folder can come from the environment', () => {

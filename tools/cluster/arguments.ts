@@ -21,7 +21,7 @@ Options of up
   --clock live|event  time is the log's (default), or that of the events: for replaying history
   --partitions N      partitions of customers (default 4); stays as it is for the life of the folder
   --time-zone ZONE    the shop's time zone, such as Europe/London (default UTC)
-  --replicas A=N,…    several processes of a service: profile=2,journey=2
+  --replicas A=N,…    several processes of a service: profile=2,journey=2; also of a cluster that runs: they share its partitions
   --only A,B,…        nothing but these: ${ROLES.join(', ')}
   --without A,B,…     all but these
   --log-level LEVEL   trace, debug, info (default), warn, error
@@ -47,7 +47,7 @@ export interface Arguments {
   lines: number;
   follow: boolean;
   up: ClusterOptions;
-  /** Options of `up` that were given, by name: they cannot change a cluster that runs. */
+  /** Options of `up` that were given, by name, and cannot change a cluster that runs. */
   given: string[];
 }
 
@@ -69,7 +69,7 @@ const OPTIONS = {
 } as const;
 
 const COMMANDS = ['up', 'down', 'status', 'logs', 'vars'] as const;
-const SHAPING = ['replicas', 'only', 'without', 'log-level', 'env', 'time-zone'] as const;
+const SHAPING = ['only', 'without', 'log-level', 'env', 'time-zone'] as const;
 
 export function parseArguments(args: string[], env: NodeJS.ProcessEnv): Arguments {
   const { values, positionals } = parse(args);

@@ -16,9 +16,11 @@ async function up({ dir, quiet, up: options, given }: Arguments): Promise<number
     throw new UsageError(`A cluster runs in ${shown(dir)} already; ${names} would need 'npm run down' first.`);
   }
   const complete = runs !== undefined && runs.alive.length === runs.file.members.length;
-  if (!complete) say(`Starting in ${shown(dir)} …`);
+  if (complete && options.replicas !== undefined)
+    say(`It runs already, in ${shown(dir)}. Replicas are brought to what is asked for.`);
+  else if (!complete) say(`Starting in ${shown(dir)} …`);
   const cluster = await startCluster({ ...options, dir, detached: true, progress: say });
-  if (complete) say(`It runs already, in ${shown(dir)}.`);
+  if (complete && options.replicas === undefined) say(`It runs already, in ${shown(dir)}.`);
   say(`\n${tableOf(await statusOf(cluster))}`);
   if (cluster.members.some(({ role }) => role === 'ingest')) {
     const { ingestHttp, writeKey } = cluster.endpoints;

@@ -24,6 +24,8 @@ export interface Run {
 export interface RecordedMember extends Member {
   ref?: ProcessRef | undefined;
   startedAt?: string | undefined;
+  /** Its build, when it is not the cluster's (`Run.distDir`). */
+  distDir?: string | undefined;
 }
 
 /** <data>/cluster.json: which processes make up the cluster that runs on this folder. There is none when none runs. */

@@ -113,6 +113,34 @@ test('replicas come and go', async () => {
   expect(cluster.members.map(({ name }) => name)).toEqual(['nats', 'redis', 'profile']);
 });
 
+test('a process is replaced by another, of another build, and ends once that is ready', async () => {
+  const cluster = await start({ only: ['nats', 'redis', 'profile', 'analytics'] });
+  const [old, single] = [cluster.process('profile').ref, cluster.process('analytics').ref];
+  const other = writeSampleDist(join(temporaryDir(), 'dist'), SERVICES);
+  const url = cluster.endpoints.clickhouseHttp;
+  expect(await cluster.replace('profile', other)).toBe('profile-2');
+  expect(await cluster.replace('analytics', other)).toBe('analytics');
+  expect([old, single].map((ref) => isRunning(ref ?? expect.fail()))).toEqual([false, false]);
+  expect(cluster.members.map(({ name }) => name)).toEqual(['nats', 'redis', 'profile-2', 'analytics']);
+  for (const name of ['profile-2', 'analytics']) expect(cluster.process(name).spec.args.join()).toContain(other);
+  expect((await envOf(cluster, 'profile-2')).REPLICA_ID).toBe('profile-2');
+  // There is one of it at a time: whoever reads knows it by its address.
+  expect(cluster.endpoints.clickhouseHttp).toBe(url);
+  await cluster.scale('profile', 2);
+  expect(cluster.members.map(({ name }) => name)).toEqual(['nats', 'redis', 'profile-2', 'analytics', 'profile-3']);
+  await expect(cluster.replace('nats')).rejects.toThrow('No service process nats');
+});
+
+test('replicas of a cluster that runs are brought to the number asked for', async () => {
+  const dir = temporaryDir();
+  const options = { dir, detached: true, only: ['nats', 'redis', 'profile'] as const };
+  await start(options);
+  const again = await start({ ...options, replicas: { profile: 2 } });
+  expect(again.members.map(({ name }) => name)).toEqual(['nats', 'redis', 'profile', 'profile-2']);
+  expect(again.processes.every(({ running }) => running)).toBe(true);
+  expect((await start({ ...options, replicas: { profile: 1 } })).members).toHaveLength(3);
+});
+
 test('when one cannot start, its last words are shown and nothing stays behind', async () => {
   const dir = temporaryDir();
   const started: ProcessRef[] = [];

@@ -89,9 +89,46 @@ export class Cluster {
       await this.process(member.name).stop();
       this.#remove(member);
     }
-    const added: Member[] = [];
-    for (let replica = replicas.length + 1; replica <= count; replica++) added.push(memberOf(service, replica));
-    await assignPorts(added, 'preferred');
+    const next = this.#nextReplica(service);
+    const missing = Math.max(0, count - replicas.length);
+    await this.#join(Array.from({ length: missing }, (_, i) => memberOf(service, next + i)));
+  }
+
+  /**
+   * Puts a process in the place of another, as a Deployment does with `maxSurge: 1, maxUnavailable: 0`: the old one is ended when
+   * the new one is ready. analytics, of which there can be one only, is ended first, as by a StatefulSet.
+   * @param distDir of the new one's build; the cluster's own when left out
+   * @returns the name of the new one
+   */
+  async replace(name: string, distDir?: string): Promise<string> {
+    const old = this.#file.members.find((member) => member.name === name);
+    if (old === undefined || !isService(old.role)) throw new Error(`No service process ${name} in this cluster.`);
+    const alone = old.role === 'analytics';
+    const replica = alone ? old.replica : this.#nextReplica(old.role);
+    const next: RecordedMember = { ...memberOf(old.role, replica), ...(distDir === undefined ? {} : { distDir }) };
+    if (alone) {
+      await this.process(name).stop();
+      this.#forget(old);
+      await this.#join([{ ...next, ports: old.ports }]);
+    } else {
+      await this.#join([next]);
+      await this.process(name).stop();
+      this.#remove(old);
+    }
+    return next.name;
+  }
+
+  #nextReplica(service: ServiceName): number {
+    return 1 + Math.max(0, ...this.#file.members.filter(({ role }) => role === service).map(({ replica }) => replica));
+  }
+
+  /** Gives them ports, unless they have some, and starts them. */
+  async #join(added: RecordedMember[]): Promise<void> {
+    const choice = this.#temporary ? 'private' : 'preferred';
+    await assignPorts(
+      added.filter(({ ports }) => Object.keys(ports).length === 0),
+      choice,
+    );
     for (const member of added) {
       this.#file.members.push(member);
       this.#add(member);
@@ -129,9 +166,13 @@ export class Cluster {
   }
 
   #remove(member: Member): void {
+    this.#forget(member);
+    for (const port of Object.values(member.ports)) releasePort(port);
+  }
+
+  #forget(member: Member): void {
     this.#running.delete(member.name);
     this.#file.members.splice(this.#file.members.indexOf(member), 1);
-    for (const port of Object.values(member.ports)) releasePort(port);
     this.#write();
   }
 

@@ -2,7 +2,7 @@ import { mailboxSpec, smtpUrl } from '#tools/mailbox/process.ts';
 import type { ChildSpec } from '#tools/servers/child.ts';
 import { natsSpec, natsUrl } from '#tools/servers/nats.ts';
 import { redisSpec, redisUrl } from '#tools/servers/redis.ts';
-import { folderOf, logFileOf, type Run } from './cluster-file.ts';
+import { folderOf, logFileOf, type RecordedMember, type Run } from './cluster-file.ts';
 import { type Surroundings, serviceEnv } from './environment.ts';
 import { type Member, type PortName, type Role, SERVICES, type ServiceName } from './roles.ts';
 import type { Secrets } from './secrets.ts';
@@ -18,7 +18,7 @@ export interface Plan {
 }
 
 /** How a member is started. Says the same whenever it is asked, so a member can be started again by anybody. */
-export function specOf(member: Member, plan: Plan): ChildSpec {
+export function specOf(member: RecordedMember, plan: Plan): ChildSpec {
   const { dir, run } = plan;
   const { name, role, ports } = member;
   const base = { name, dir: folderOf(dir, role), logFile: logFileOf(dir, name), detached: run.detached };
@@ -38,7 +38,8 @@ export function specOf(member: Member, plan: Plan): ChildSpec {
       return mailboxSpec({ ...base, smtpPort: port('smtp'), httpPort: port('http') });
     default: {
       const env = { ...serviceEnv(member, surroundingsOf(plan)), ...run.env, ...run.serviceEnv?.[role] };
-      return serviceSpec({ ...base, service: role, env, distDir: run.distDir, readyTimeoutMs: run.readyTimeoutMs });
+      const distDir = member.distDir ?? run.distDir;
+      return serviceSpec({ ...base, service: role, env, distDir, readyTimeoutMs: run.readyTimeoutMs });
     }
   }
 }

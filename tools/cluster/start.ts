@@ -10,7 +10,7 @@ import { waitGone } from '#tools/servers/signals.ts';
 import { deleteWithUs } from '#tools/servers/watchdog.ts';
 import { assignPorts, Cluster, type PortChoice, recordedIn } from './cluster.ts';
 import type { ClusterFile, Run } from './cluster-file.ts';
-import { isService, type Member, membersOf, type Wanted } from './roles.ts';
+import { isService, type Member, membersOf, SERVICES, type Wanted } from './roles.ts';
 import { secretsIn } from './secrets.ts';
 import { checkBuilt } from './service-process.ts';
 import { type Settings, settingsFor } from './settings.ts';
@@ -27,7 +27,8 @@ export interface ClusterOptions extends Partial<Settings>, Wanted, Omit<Partial<
 
 /**
  * Starts a cluster and waits until every process is ready. Unless `detached`, its processes end with this one,
- * however this one ends. On a folder whose detached cluster runs already, what has died is started again.
+ * however this one ends. On a folder whose detached cluster runs already, what has died is started again, and replicas are
+ * brought to the number asked for.
  */
 export async function startCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const { detached = false, supervise = false, progress = () => {} } = options;
@@ -52,6 +53,7 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
       if (!detached || !recorded.file.run.detached) throw new Error(`A cluster already runs in ${dir}.`);
       const cluster = new Cluster(dir, recorded.file, secrets, { progress });
       await cluster.start();
+      await rescale(cluster, options.replicas ?? {});
       return cluster;
     }
 
@@ -81,6 +83,14 @@ export async function startCluster(options: ClusterOptions = {}): Promise<Cluste
     return cluster;
   } finally {
     unlock();
+  }
+}
+
+/** One service after the other: partitions move while everything runs. */
+async function rescale(cluster: Cluster, replicas: NonNullable<Wanted['replicas']>): Promise<void> {
+  for (const service of SERVICES) {
+    const count = replicas[service];
+    if (count !== undefined) await cluster.scale(service, count);
   }
 }
 

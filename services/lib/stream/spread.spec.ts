@@ -45,5 +45,3 @@ test('rendezvous is as it always was', () => {
     [3, 3, 2, 2, 1, 1, 3, 2].map((n) => `profile-${n}`),
   );
 });
-
-
