@@ -1,5 +1,6 @@
 import type { JourneyState } from '#gen/recur/journey/v1/state.ts';
 import { ClassChange, EnrolmentsMoved, Exposure, SegmentChange, SendRequest, Step } from '#gen/recur/log/v1/changes.ts';
+import { Event } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import type {
   Context,
@@ -130,6 +131,10 @@ class EncodedEffects implements JourneyEffects {
 
   send(request: SendRequest): void {
     this.#out.emit(RecordKind.RECORD_KIND_SEND, SendRequest.encode(request).finish());
+  }
+
+  derive(event: Event): void {
+    this.#out.emit(RecordKind.RECORD_KIND_DERIVED, Event.encode(event).finish());
   }
 
   setTimer(journeyId: string, dueMs: number): void {

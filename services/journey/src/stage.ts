@@ -10,11 +10,13 @@ import { type RunningStage, startStage } from '#lib/stream/stage.ts';
 import type { Logger } from '#lib/telemetry/logger.ts';
 import { DEFINITION_KIND } from './core/compile.ts';
 import { journeyStage } from './processor.ts';
+import { Relay } from './relay/relay.ts';
 
-/** Runs the processor on this replica's share of the partitions, from start to shutdown. */
+/** Runs the processor on this replica's share of the partitions, and the relay of what it derives, from start to shutdown. */
 @Injectable()
 export class Stage implements OnModuleInit, OnApplicationShutdown {
   #running: RunningStage | undefined;
+  #relay: Relay | undefined;
 
   constructor(
     @Inject(NATS) private readonly nats: NatsConnection,
@@ -31,10 +33,14 @@ export class Stage implements OnModuleInit, OnApplicationShutdown {
     const definitions = watchDefinitions(nats, [DEFINITION_KIND], { replicas: streamReplicas });
     const options = { nats, redis, logger, registry, partitions, clock, replicaId, definitions };
     this.#running = await startStage(journeyStage(shopTimeZone), options);
+    const onError = (error: unknown) => logger.error({ err: String(error) }, 'relay error');
+    this.#relay = new Relay({ nats, partitions, replicas: streamReplicas, onError });
+    await this.#relay.start();
     this.readiness.add('stage', () => this.#running?.ready() ?? false);
   }
 
   async onApplicationShutdown(): Promise<void> {
     await this.#running?.stop();
+    await this.#relay?.stop();
   }
 }

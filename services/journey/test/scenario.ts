@@ -24,7 +24,16 @@ export const ZONE = 'Asia/Shanghai';
 
 /** One thing that happens, `at` a duration after T0 ("P3D"; "" is T0). */
 export type Happening = { at?: string; who?: string } & (
-  | { event: string; props?: object; amount?: number; order?: string; type?: EventType; age?: string }
+  | {
+      event: string;
+      props?: object;
+      amount?: number;
+      order?: string;
+      type?: EventType;
+      age?: string;
+      source?: string;
+      hops?: number;
+    }
   | { enters: string }
   | { leaves: string }
   | { class: [dimension: string, from: string, to: string] }
@@ -42,6 +51,7 @@ export class World {
   readonly harness = new ProcessorHarness(journeyStage(ZONE));
   readonly sends: { customerId: string; request: SendRequest }[] = [];
   readonly exposures: { customerId: string; exposure: Exposure }[] = [];
+  readonly derived: { customerId: string; event: Event }[] = [];
   readonly steps: { customerId: string; step: Step }[] = [];
   readonly #stored = new Map<string, StoredJourney>();
   #revision = 0;
@@ -135,11 +145,21 @@ export class World {
         const moved = EnrolmentsMoved.decode(body);
         return `${customerId} GIVES ${moved.enrolmentIds.length} TO ${moved.customerId}`;
       }
+      if (kind === RecordKind.RECORD_KIND_DERIVED) {
+        const event = Event.decode(body);
+        this.derived.push({ customerId, event });
+        return `${customerId} ${describeDerived(event)}`;
+      }
       const step = Step.decode(body);
       this.steps.push({ customerId, step });
       return `${customerId} ${describe(step)}`;
     });
   }
+}
+
+function describeDerived({ type, name, traits, propertiesJson }: Event): string {
+  if (type === EventType.EVENT_TYPE_TRACK) return `EMIT ${name} ${propertiesJson.toString()}`;
+  return `SET ${traits.map((trait) => `${trait.name}=${trait.json.toString()}`).join(' ')}`;
 }
 
 function describe({ action, nodeId, branch, reason }: Step): string {
@@ -169,9 +189,15 @@ export interface SampleEvent {
   order?: string;
   type?: EventType;
   age?: string;
+  /** Its channel; `hops`: how many journeys emitted events up to it. */
+  source?: string;
+  hops?: number;
 }
 
-export function encodeEvent({ event, props, amount, order, type, age }: SampleEvent, now: number): Uint8Array {
+export function encodeEvent(
+  { event, props, amount, order, type, age, source, hops }: SampleEvent,
+  now: number,
+): Uint8Array {
   return Event.encode(
     Event.fromPartial({
       messageId: 'm',
@@ -179,7 +205,8 @@ export function encodeEvent({ event, props, amount, order, type, age }: SampleEv
       name: event,
       timeMs: now - (age ? ms(age) : 0),
       receivedAtMs: now,
-      source: 'web',
+      source: source ?? 'web',
+      contextJson: hops === undefined ? undefined : Buffer.from(JSON.stringify({ hops })),
       commerce:
         amount === undefined ? undefined : { orderId: order ?? 'o1', amountMicros: amount * 1e6, currency: 'CNY' },
       propertiesJson: Buffer.from(JSON.stringify(props ?? {})),

@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
 import { type Happening, World } from './scenario.ts';
 
 const HERE = join(import.meta.dirname, '..');
@@ -11,7 +11,9 @@ const FOLDER = join(HERE, 'scenarios');
 interface Scenario {
   readonly name: string;
   /** Files of the library. */
-  readonly journeys: readonly string[];
+  readonly journeys?: readonly string[];
+  /** Journeys of the scenario's own. */
+  readonly own?: readonly object[];
   readonly happenings: readonly Happening[];
   readonly expected: readonly string[];
 }
@@ -24,15 +26,16 @@ describe('scenarios written as data', () => {
     files.flatMap((file) =>
       scenariosIn(file).map((scenario) => [`${basename(file, '.yaml')}: ${scenario.name}`, scenario] as const),
     ),
-  )('%s', (_, { journeys, happenings, expected }) => {
+  )('%s', (_, { journeys = [], own = [], happenings, expected }) => {
     const world = new World();
     for (const journey of journeys) world.add(readFileSync(join(HERE, 'library', `${journey}.yaml`), 'utf8'));
+    for (const journey of own) world.add(stringify(journey));
     expect(world.play(happenings)).toEqual(expected);
   });
 
   it('there is one for each journey about orders', () => {
     const ready = readdirSync(join(HERE, 'library/orders')).filter((name) => name.endsWith('.yaml'));
-    const played = new Set(files.flatMap(scenariosIn).flatMap(({ journeys }) => journeys));
+    const played = new Set(files.flatMap(scenariosIn).flatMap(({ journeys = [] }) => journeys));
     expect(ready.map((name) => `orders/${basename(name, '.yaml')}`).filter((name) => !played.has(name))).toEqual([]);
   });
 });

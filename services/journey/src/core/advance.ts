@@ -1,6 +1,7 @@
 import { JourneyStatus, type Node } from '#gen/recur/journey/v1/journey.ts';
 import { StepAction } from '#gen/recur/log/v1/changes.ts';
 import { LeaveReason, leave, stepOf } from './leave.ts';
+import { arriveAtEmitEvent, arriveAtUpdateTraits } from './nodes/actions.ts';
 import { arriveAtBranch } from './nodes/branch.ts';
 import { arriveAtExit } from './nodes/exit.ts';
 import { arriveAtMessage } from './nodes/message.ts';
@@ -62,6 +63,10 @@ function arrive(node: Node, place: Place): Outcome {
       return arriveAtSplit(node.id, kind.value, place);
     case 'message':
       return arriveAtMessage(node.id, kind.value, place);
+    case 'updateTraits':
+      return arriveAtUpdateTraits(node.id, kind.value, place);
+    case 'emitEvent':
+      return arriveAtEmitEvent(node.id, kind.value, place);
     case 'exit':
       return arriveAtExit(kind.value);
     default:
@@ -76,6 +81,7 @@ function tell({ run, enrolment }: Place, outcome: Outcome, cameBy: string): void
   if (outcome.is !== 'go') return;
   if (outcome.exposure !== undefined) run.effects.exposure(outcome.exposure);
   if (outcome.send !== undefined) run.effects.send(outcome.send);
+  if (outcome.derived !== undefined) run.effects.derive(outcome.derived);
 }
 
 /** The wait a customer stands at has ended. In a paused journey the way is noted and taken on resume. */

@@ -23,7 +23,7 @@ export const RefuseReason = {
 } as const;
 
 /** Lets a customer in and on to the first node that waits, or tells why not. */
-export function enrol(run: Run, journey: CompiledJourney, triggerJson: Buffer): void {
+export function enrol(run: Run, journey: CompiledJourney, triggerJson: Buffer, hops = 0): void {
   const { state, now, customerId } = run;
   const version = journey.current;
   const enrolment: Enrolment = {
@@ -44,6 +44,7 @@ export function enrol(run: Run, journey: CompiledJourney, triggerJson: Buffer): 
     convertedMs: 0,
     triggerSeq: run.at.seq,
     triggerIndex: run.at.index,
+    hops,
   };
   const refusal = refusalOf(run, journey);
   if (refusal !== undefined) {

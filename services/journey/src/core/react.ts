@@ -27,7 +27,7 @@ export function onEvent(run: Run, event: SeenEvent): boolean {
     const { trigger } = journey.current.definition;
     const isAsked = trigger?.kind?.$case === 'api';
     if (!isAsked && !(trigger?.kind?.$case === 'event' && event.matches(trigger.kind.value))) continue;
-    enrol(run, journey, eventTrigger(event, journey.current.neededProperties));
+    enrol(run, journey, eventTrigger(event, journey.current.neededProperties), event.hops);
     changed = true;
   }
   return changed;

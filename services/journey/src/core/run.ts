@@ -1,5 +1,6 @@
 import type { JourneyState } from '#gen/recur/journey/v1/state.ts';
 import type { Exposure, SendRequest, Step } from '#gen/recur/log/v1/changes.ts';
+import type { Event } from '#gen/recur/log/v1/event.ts';
 import type { CompiledJourneys } from './compile.ts';
 
 /** Everything one move of one customer depends on, and where its effects go. */
@@ -20,6 +21,8 @@ export interface JourneyEffects {
   step(step: Step): void;
   exposure(exposure: Exposure): void;
   send(request: SendRequest): void;
+  /** What a journey says of the customer, to be told to everybody. */
+  derive(event: Event): void;
   /** One timer per journey: a customer is in it once. Setting it again moves it. */
   setTimer(journeyId: string, dueMs: number): void;
   cancelTimer(journeyId: string): void;

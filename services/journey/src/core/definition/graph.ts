@@ -29,6 +29,10 @@ export function edgesOf(node: Node): Edge[] {
       return node.kind.value.variants.map((v, i) => edge(`split.variants[${i}].next`, v.next, v.holdOut));
     case 'message':
       return [edge('message.next', node.kind.value.next)];
+    case 'updateTraits':
+      return [edge('update_traits.next', node.kind.value.next)];
+    case 'emitEvent':
+      return [edge('emit_event.next', node.kind.value.next)];
     default:
       return [];
   }

@@ -81,6 +81,8 @@ const SPLIT: Shape = {
   ),
 };
 const MESSAGE: Shape = { channel: text, template_id: text, purpose: text, next: text };
+const UPDATE_TRAITS: Shape = { traits: { is: 'value' }, next: text };
+const EMIT_EVENT: Shape = { name: text, properties: { is: 'value' }, next: text };
 const EXIT: Shape = { reason: text };
 
 const NODE: Shape = {
@@ -90,6 +92,8 @@ const NODE: Shape = {
   branch: message(() => BRANCH),
   split: message(() => SPLIT),
   message: message(() => MESSAGE),
+  update_traits: message(() => UPDATE_TRAITS),
+  emit_event: message(() => EMIT_EVENT),
   exit: message(() => EXIT),
 };
 

@@ -11,6 +11,7 @@ import type {
 import { Operator } from '#gen/recur/journey/v1/journey.ts';
 import { HAPPENED, TIMED_OUT } from '../nodes/wait-for-event.ts';
 import { parseDuration, parseLocalTime } from './duration.ts';
+import { checkEmitEvent, checkUpdateTraits } from './validate-actions.ts';
 import type { Violations } from './violations.ts';
 
 const NODE_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
@@ -26,7 +27,10 @@ export function checkNode(node: Node, at: string, violations: Violations): void 
   violations.check(NODE_ID.test(node.id), `${at}.id`, NODE_ID_RULE);
   switch (node.kind?.$case) {
     case undefined:
-      violations.add(at, 'does nothing: give it wait, wait_for_event, branch, split, message or exit');
+      violations.add(
+        at,
+        'does nothing: give it one of wait, wait_for_event, branch, split, message, update_traits, emit_event, exit',
+      );
       break;
     case 'wait':
       checkWait(node.kind.value, `${at}.wait`, violations);
@@ -42,6 +46,12 @@ export function checkNode(node: Node, at: string, violations: Violations): void 
       break;
     case 'message':
       checkMessage(node.kind.value, `${at}.message`, violations);
+      break;
+    case 'updateTraits':
+      checkUpdateTraits(node.kind.value, `${at}.update_traits`, violations);
+      break;
+    case 'emitEvent':
+      checkEmitEvent(node.kind.value, `${at}.emit_event`, violations);
       break;
     case 'exit':
       violations.check(node.kind.value.reason.length <= 100, `${at}.exit.reason`, 'must be at most 100 characters');

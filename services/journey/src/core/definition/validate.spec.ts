@@ -177,7 +177,35 @@ const table: [change: [from: string, to: string], expected: string[]][] = [
   ],
   [
     ['- { id: end, exit: {} }', '- { id: end }'],
-    ['definition.nodes[5]: does nothing: give it wait, wait_for_event, branch, split, message or exit'],
+    [
+      'definition.nodes[5]: does nothing: give it one of wait, wait_for_event, branch, split, message, update_traits, emit_event, exit',
+    ],
+  ],
+  [
+    [
+      '- { id: end, exit: {} }',
+      '- { id: end, update_traits: { traits: { $a: 1, first_name: x, b: { c: 1 } }, next: nowhere } }',
+    ],
+    [
+      'definition.nodes[5].update_traits.traits.$a: must have a name of 1 to 100 characters that does not begin with "$"',
+      'definition.nodes[5].update_traits.traits.first_name: holds personal data, which journeys cannot set',
+      'definition.nodes[5].update_traits.traits.b: must be a string, number, boolean, a list of them, or null',
+      'definition.nodes[5].update_traits.next: there is no node "nowhere"',
+    ],
+  ],
+  [
+    ['- { id: end, exit: {} }', '- { id: end, update_traits: { traits: {}, next: end } }'],
+    [
+      'definition.nodes[5].update_traits.traits: must have 1 to 20 traits',
+      'definition.nodes[5].update_traits.next: closes a cycle through "end" that contains no wait',
+    ],
+  ],
+  [
+    ['- { id: end, exit: {} }', '- { id: end, emit_event: { name: Order Completed, properties: 3 } }'],
+    [
+      'definition.nodes[5].emit_event.name: must not begin with "Order ": orders are the shop\'s to tell',
+      'definition.nodes[5].emit_event.next: is missing: every way out names the next node',
+    ],
   ],
   [
     ['- { id: end, exit: {} }', '- { id: end, exit: {} }\n    - { id: end, exit: {} }'],

@@ -3,10 +3,13 @@ import { Event } from '#gen/recur/log/v1/event.ts';
 import { DAY_MS } from '../definition/duration.ts';
 import { holds } from './condition.ts';
 import { requestName } from './peek.ts';
-import { type Properties, propertiesOf } from './properties.ts';
+import { type Properties, parseObject, propertiesOf } from './properties.ts';
 
 /** Events that happened longer before they came in move nobody: imported history must not welcome old customers. */
 export const MAX_EVENT_AGE_MS = 3 * DAY_MS;
+
+/** Channel of the events journeys emit. */
+export const SOURCE = 'journey';
 
 /** An event somebody may wait for. The body is decoded when first needed, once. */
 export class SeenEvent {
@@ -27,6 +30,13 @@ export class SeenEvent {
 
   get timeMs(): number {
     return this.#decoded().timeMs;
+  }
+
+  /** How many journeys one after another emitted events up to this one. */
+  get hops(): number {
+    const { source, contextJson } = this.#decoded();
+    const { hops } = source === SOURCE ? parseObject(contextJson) : {};
+    return Number.isInteger(hops) ? Number(hops) : 0;
   }
 
   get properties(): Properties {

@@ -1,5 +1,6 @@
 import type { Enrolment } from '#gen/recur/journey/v1/state.ts';
 import type { Exposure, SendRequest } from '#gen/recur/log/v1/changes.ts';
+import type { Event } from '#gen/recur/log/v1/event.ts';
 import type { CompiledJourney, CompiledVersion } from '../compile.ts';
 import type { Run } from '../run.ts';
 
@@ -22,6 +23,7 @@ export type Outcome =
       readonly reason?: string;
       readonly exposure?: Exposure;
       readonly send?: SendRequest;
+      readonly derived?: Event;
     }
   /** Stays at the node; on at `dueMs` at the latest. */
   | { readonly is: 'stay'; readonly dueMs: number }
