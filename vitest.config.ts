@@ -15,6 +15,8 @@ export default defineConfig({
           name: 'unit',
           include: ['**/*.spec.ts'],
           exclude: [...ignored, '**/*.int.spec.ts', '**/*.e2e.spec.ts'],
+          // Property tests take seconds; on a busy machine, many.
+          testTimeout: 60_000,
         },
       },
       {
