@@ -64,8 +64,18 @@ export default {
     {
       name: 'tools-use-libs-and-generated-clients',
       severity: 'error',
-      from: { path: '^(tools|loadtest)/' },
+      from: { path: '^(tools|loadtest)/', pathNot: '^tools/backtest/' },
       to: { path: '^services/(?!lib/)' },
+    },
+    {
+      name: 'backtest-runs-what-services-run',
+      comment: 'Pure code only: docs/decisions/0070-backtest-in-one-process.md.',
+      severity: 'error',
+      from: { path: '^tools/backtest/' },
+      to: {
+        path: '^services/(?!lib/)',
+        pathNot: '^services/[^/]+/src/(stage|processor)\\.ts$|^services/[^/]+/src/core/',
+      },
     },
     {
       name: 'core-imports-itself-and-pure-libs',

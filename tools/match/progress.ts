@@ -6,9 +6,12 @@ export class Progress {
   private step = '';
   private lastLine = Date.now();
   private readonly quiet: boolean;
+  private readonly name: string;
 
-  constructor(quiet: boolean) {
+  /** @param name begins each line of a log */
+  constructor(quiet: boolean, name = 'match') {
     this.quiet = quiet;
+    this.name = name;
   }
 
   update(step: string, done: number, of: number): void {
@@ -21,7 +24,7 @@ export class Progress {
       } else this.bar?.update(done);
     } else if (step !== this.step || Date.now() - this.lastLine > 5_000) {
       this.lastLine = Date.now();
-      console.error(`match: ${step} ${of === 0 ? 100 : Math.floor((100 * done) / of)} %`);
+      console.error(`${this.name}: ${step} ${of === 0 ? 100 : Math.floor((100 * done) / of)} %`);
     }
     this.step = step;
   }
