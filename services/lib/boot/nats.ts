@@ -8,6 +8,9 @@ import { RefusalError } from './refusal.ts';
  */
 export const MINIMUM_NATS = '2.15.0';
 
+/** A server that takes a connection and says nothing (it starts, it stands still) is left for the next one. */
+const HELLO_MS = 2_000;
+
 /** Waits until NATS answers; from then on the connection repairs itself for ever. */
 export async function connectNats(url: string, name: string, logger: Logger): Promise<NatsConnection> {
   const waiting = setInterval(() => logger.warn('waiting for NATS'), 5_000);
@@ -19,8 +22,9 @@ export async function connectNats(url: string, name: string, logger: Logger): Pr
       reconnectTimeWait: 250,
       reconnectJitter: 250,
       waitOnFirstConnect: true,
-      // A dead connection is noticed within 20 s even when the other side says nothing.
-      pingInterval: 10_000,
+      timeout: HELLO_MS,
+      // A dead connection is noticed within 9 s even when the other side says nothing.
+      pingInterval: 3_000,
       maxPingOut: 2,
       ignoreClusterUpdates: false,
       // An Error with a stack for every request, in case it fails, is a percent or two of a busy stage.

@@ -1,4 +1,4 @@
-import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { type JetStreamClient, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -8,7 +8,8 @@ import { type LogMessage, LogReader } from './log-reader.ts';
 import { Ownership, type Tenant } from './ownership.ts';
 import { FencedError } from './partition-store.ts';
 import type { RunningStage } from './stage.ts';
-import { JETSTREAM_CALL, StageMetrics } from './stage-deps.ts';
+import { JETSTREAM_CALL, retryTeller, StageMetrics } from './stage-deps.ts';
+import type { NatsHandles } from './subject-writer.ts';
 
 /**
  * A stage that is not keyed by one customer a record (identity, the ClickHouse sink): it gets the messages of one partition
@@ -42,12 +43,10 @@ export interface BatchStageOptions {
   readonly handler: (where: BatchWhere) => BatchHandler;
 }
 
-export interface BatchWhere {
+export interface BatchWhere extends NatsHandles {
   readonly partition: number;
   /** Fencing token: the value of `{stage.partition}:owner` as long as the lease is ours. */
   readonly token: string;
-  readonly js: JetStreamClient;
-  readonly jsm: JetStreamManager;
   /** False once the lease is lost. */
   readonly alive: () => boolean;
 }
@@ -55,9 +54,10 @@ export interface BatchWhere {
 export async function startBatchStage(options: BatchStageOptions): Promise<RunningStage> {
   const { nats, redis, stage, partitions, replicaId, logger } = options;
   const js = jetstream(nats, JETSTREAM_CALL);
-  const jsm = await jetstreamManager(nats, JETSTREAM_CALL);
+  const jsm = await jetstreamManager(nats, { ...JETSTREAM_CALL, checkAPI: false });
   // What such a stage calls its clock is when its input was stored.
   const metrics = new StageMetrics(options.registry, 'live');
+  const onRetry = retryTeller(stage, logger, metrics);
   const onError = (error: unknown) => logger.error({ stage, err: String(error) }, 'stage error');
   const ownership = new Ownership({
     redis,
@@ -67,7 +67,7 @@ export async function startBatchStage(options: BatchStageOptions): Promise<Runni
     onError,
     open: (partition, token) => {
       logger.info({ stage, partition }, 'partition taken');
-      const runner = new BatchRunner(options, { js, jsm }, metrics, partition, token, onError);
+      const runner = new BatchRunner(options, { js, jsm, onRetry }, metrics, partition, token, onError);
       void runner.ended.finally(() => {
         metrics.left(stage, partition);
         logger.info({ stage, partition }, 'partition left');
@@ -94,7 +94,7 @@ class BatchRunner implements Tenant {
 
   constructor(
     options: BatchStageOptions,
-    nats: { js: JetStreamClient; jsm: JetStreamManager },
+    nats: NatsHandles,
     metrics: StageMetrics,
     partition: number,
     token: string,

@@ -12,6 +12,10 @@ export interface LogMessage {
 const MAX_MESSAGES = 256;
 const MAX_BYTES = 4 * 1024 * 1024;
 const RETRY_MS = 250;
+/** A stream without a leader says nothing at all; one that has one tells about itself at once. */
+const LEADER_MS = 750;
+/** Of failures in a row the journal hears of the first and of every so many: every ten seconds of a server that is away. */
+const TOLD_EVERY = 10;
 /** Two of these missed, and the consumer is made anew: how soon reading goes on after the server was away. */
 const HEARTBEAT_MS = 1_000;
 const CLOSE_MS = 500;
@@ -91,12 +95,14 @@ export class LogReader {
   }
 
   private async run(): Promise<void> {
+    let failures = 0;
     while (!this.stopped) {
       try {
         await this.read();
+        failures = 0;
       } catch (error) {
         if (this.stopped) return;
-        this.onError(error);
+        if (failures++ % TOLD_EVERY === 0) this.onError(error);
       }
       if (!this.stopped) await new Promise((r) => setTimeout(r, RETRY_MS));
     }
@@ -136,7 +142,8 @@ export class LogReader {
   /** What a stream's limits removed before it was read is lost to this reader: nobody may miss that. */
   private async complainOfGap(): Promise<void> {
     const { js, stream } = this.source;
-    const { state } = await (await js.jetstreamManager()).streams.info(stream);
+    const manager = await js.jetstreamManager(false);
+    const { state } = await within(LEADER_MS, manager.streams.info(stream), `${stream} has no leader`);
     if (state.first_seq <= this.next) return;
     this.onError(
       new Error(
@@ -173,3 +180,15 @@ export class LogReader {
 /** A message that came in several pieces is put together in a plain array. */
 const bufferOf = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+
+async function within<T>(ms: number, work: Promise<T>, otherwise: string): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(otherwise)), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

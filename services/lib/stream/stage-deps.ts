@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { ActiveDefinition } from './processor.ts';
 import type { ClockMode } from './steps.ts';
+import type { NatsHandles } from './subject-writer.ts';
 
 /** Of a call to JetStream's API. One that meets a stream without a leader is never answered: it is better asked again soon. */
 export const JETSTREAM_CALL = { timeout: 2_000 } as const;
@@ -12,6 +13,7 @@ export const JETSTREAM_CALL = { timeout: 2_000 } as const;
 export interface StageDeps {
   readonly js: JetStreamClient;
   readonly jsm: JetStreamManager;
+  readonly onRetry: NatsHandles['onRetry'];
   readonly redis: Redis;
   readonly partitions: number;
   readonly clock: ClockMode;
@@ -20,10 +22,23 @@ export interface StageDeps {
   readonly knownDefinitions: () => Iterable<ActiveDefinition>;
 }
 
+/** Retries are 0.2 to 1.2 s apart: some ten seconds. */
+const TOLD_EVERY = 20;
+
+/** Counts every retry; the journal hears of the first, and again when it goes on for long. */
+export function retryTeller(stage: string, logger: Logger, metrics: StageMetrics): NatsHandles['onRetry'] {
+  return (subject, error, times) => {
+    metrics.retries.inc({ stage });
+    if (times % TOLD_EVERY === 1)
+      logger.warn({ stage, subject, times, err: String(error) }, 'the log does not answer: trying again');
+  };
+}
+
 /** Metrics every stage has. */
 export class StageMetrics {
   readonly deadLetters: Counter;
   readonly restarts: Counter;
+  readonly retries: Counter;
   private readonly steps: Counter;
   private readonly lag: Gauge;
   private readonly watermark: Gauge;
@@ -47,6 +62,12 @@ export class StageMetrics {
     this.restarts = new Counter({
       name: 'recur_partition_restarts_total',
       help: 'Times a partition began again from its stored position',
+      labelNames: ['stage'],
+      registers,
+    });
+    this.retries = new Counter({
+      name: 'recur_log_retries_total',
+      help: 'Publishes and first reads of a subject that failed and were made again',
       labelNames: ['stage'],
       registers,
     });

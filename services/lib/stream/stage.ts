@@ -6,7 +6,7 @@ import type { Registry } from 'prom-client';
 import { Ownership } from './ownership.ts';
 import { PartitionRunner } from './partition-runner.ts';
 import type { ActiveDefinition, StageSpec } from './processor.ts';
-import { JETSTREAM_CALL, type StageDeps, StageMetrics } from './stage-deps.ts';
+import { JETSTREAM_CALL, retryTeller, type StageDeps, StageMetrics } from './stage-deps.ts';
 import type { ClockMode } from './steps.ts';
 
 /** Where definitions come from: the initial ones, then every change, deletes included. */
@@ -46,7 +46,8 @@ export async function startStage<S, D = undefined>(
   const onError = (error: unknown) => logger.error({ stage: spec.stage, err: String(error) }, 'stage error');
   const deps: StageDeps = {
     js: jetstream(nats, JETSTREAM_CALL),
-    jsm: await jetstreamManager(nats, JETSTREAM_CALL),
+    jsm: await jetstreamManager(nats, { ...JETSTREAM_CALL, checkAPI: false }),
+    onRetry: retryTeller(spec.stage, logger, metrics),
     redis,
     partitions,
     clock: options.clock,

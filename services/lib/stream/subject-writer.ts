@@ -20,7 +20,11 @@ export interface Coverage {
 }
 
 const MAX_FRAME_BYTES = 768 * 1024;
-const PUBLISH_TIMEOUT_MS = 5_000;
+/**
+ * A publish that meets a stream between two leaders is never answered. Asking again soon costs nothing: the second one is refused
+ * when the first was stored after all, and the frame found to be ours.
+ */
+const PUBLISH_TIMEOUT_MS = 1_000;
 const RETRY_MS = 200;
 
 /**
@@ -33,6 +37,7 @@ export class SubjectWriter {
   private readonly js: JetStreamClient;
   private readonly jsm: JetStreamManager;
   private readonly stream: string;
+  private readonly onRetry: NatsHandles['onRetry'];
   private lastSeq = 0;
   private covered: Coverage = { throughSeq: 0, ahead: 0, aheadSeq: 0, watermarkMs: 0 };
   private alive: () => boolean;
@@ -40,6 +45,7 @@ export class SubjectWriter {
   private constructor(nats: NatsHandles, stream: string, subject: string, alive: () => boolean) {
     this.js = nats.js;
     this.jsm = nats.jsm;
+    this.onRetry = nats.onRetry;
     this.stream = stream;
     this.subject = subject;
     this.alive = alive;
@@ -94,15 +100,24 @@ export class SubjectWriter {
 
   private async send(records: LogRecord[], coverage: Coverage): Promise<void> {
     const data = encodeFrame({ ...coverage, records });
-    const ack = await this.retry(() =>
-      this.js.publish(this.subject, data, {
-        expect: { lastSubjectSequence: this.lastSeq },
-        timeout: PUBLISH_TIMEOUT_MS,
-        retries: 0,
-      }),
-    );
-    this.lastSeq = ack.seq;
+    const expect = { lastSubjectSequence: this.lastSeq };
+    const { seq } = await this.retry(async (times) => {
+      try {
+        return await this.js.publish(this.subject, data, { expect, timeout: PUBLISH_TIMEOUT_MS, retries: 0 });
+      } catch (error) {
+        const ours = times > 0 && isWrongSequence(error) ? await this.stored(data) : undefined;
+        if (ours === undefined) throw error;
+        return ours;
+      }
+    });
+    this.lastSeq = seq;
     this.covered = coverage;
+  }
+
+  /** The subject's last frame, when it is this one: only the answer had been lost. */
+  private async stored(data: Buffer): Promise<{ seq: number } | undefined> {
+    const last = await this.last();
+    return last && last.seq > this.lastSeq && data.equals(last.data) ? last : undefined;
   }
 
   private async last(): Promise<{ seq: number; data: Uint8Array } | undefined> {
@@ -116,13 +131,14 @@ export class SubjectWriter {
   }
 
   /** The server being away is waited out; being refused is not: what was lost in between is found by starting over. */
-  private async retry<T>(call: () => Promise<T>): Promise<T> {
-    for (;;) {
+  private async retry<T>(call: (times: number) => Promise<T>): Promise<T> {
+    for (let times = 0; ; times++) {
       try {
-        return await call();
+        return await call(times);
       } catch (error) {
         if (isWrongSequence(error)) throw new ConflictError(`${this.subject}: ${(error as Error).message}`);
         if (!this.alive()) throw error;
+        this.onRetry(this.subject, error, times + 1);
         await new Promise((r) => setTimeout(r, RETRY_MS));
       }
     }
@@ -132,6 +148,8 @@ export class SubjectWriter {
 export interface NatsHandles {
   readonly js: JetStreamClient;
   readonly jsm: JetStreamManager;
+  /** Told of every call that failed and is made again: why, and how often it has failed by now. */
+  readonly onRetry: (subject: string, error: unknown, times: number) => void;
 }
 
 function isWrongSequence(error: unknown): boolean {

@@ -6,7 +6,8 @@ import { LANE, STREAMS, subjects } from '#lib/topology/topology.ts';
 import { LogRefusal } from '../processor.ts';
 import type { FramePublisher } from './frame-writer.ts';
 
-const PUBLISH_TIMEOUT_MS = 5_000;
+/** A frame that meets a stream between two leaders is never answered, and what came after it waits. */
+const PUBLISH_TIMEOUT_MS = 2_000;
 /** A full stream has room again when old messages expire or somebody raises its limit: not within the second. */
 const FULL_RETRY_MS = 5_000;
 const AWAY_RETRY_MS = 1_000;
