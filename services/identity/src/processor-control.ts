@@ -1,3 +1,4 @@
+import { IdentifierType } from '#gen/recur/identity/v1/identifier_type.ts';
 import type { CommandOutcome } from '#gen/recur/identity/v1/state.ts';
 import { CommandOutcome as Outcome } from '#gen/recur/identity/v1/state.ts';
 import { Definition, MergeCommand, Merged, UnmergeCommand } from '#gen/recur/log/v1/changes.ts';
@@ -56,6 +57,33 @@ interface At {
 const NO_CHANGE = { moved: new Map<string, string>(), newNodes: [] };
 const NOTHING: ControlResult = { outputs: [], change: NO_CHANGE, values: new Map() };
 
+/** What a record of the lane that is no event says; undefined when it is of a kind that means nothing here. */
+export type Command =
+  | { readonly define: Definition }
+  | { readonly merge: MergeCommand }
+  | { readonly unmerge: UnmergeCommand };
+
+/** @throws RangeError when the body is not what the kind says */
+export function readCommand({ kind, body }: Pick<LogRecord, 'kind' | 'body'>): Command | undefined {
+  try {
+    switch (kind) {
+      case RecordKind.RECORD_KIND_DEFINITION: {
+        const define = Definition.decode(body);
+        if (define.kind === IDENTIFIER_TYPE_KIND) IdentifierType.decode(define.body);
+        return { define };
+      }
+      case RecordKind.RECORD_KIND_MERGE_COMMAND:
+        return { merge: MergeCommand.decode(body) };
+      case RecordKind.RECORD_KIND_UNMERGE_COMMAND:
+        return { unmerge: UnmergeCommand.decode(body) };
+      default:
+        return undefined;
+    }
+  } catch (error) {
+    throw new RangeError(`not a record of kind ${kind}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
 /** Records of the lane that are no events: rules, and what people decided about customers. */
 export class Control {
   private readonly store: ControlStore;
@@ -68,17 +96,11 @@ export class Control {
     this.rules = rules;
   }
 
-  async apply({ kind, body }: LogRecord, at: At): Promise<ControlResult> {
-    switch (kind) {
-      case RecordKind.RECORD_KIND_DEFINITION:
-        return this.define(Definition.decode(body));
-      case RecordKind.RECORD_KIND_MERGE_COMMAND:
-        return this.merge(MergeCommand.decode(body), at);
-      case RecordKind.RECORD_KIND_UNMERGE_COMMAND:
-        return this.unmerge(UnmergeCommand.decode(body), at);
-      default:
-        return NOTHING;
-    }
+  async apply(command: Command | undefined, at: At): Promise<ControlResult> {
+    if (command === undefined) return NOTHING;
+    if ('define' in command) return this.define(command.define);
+    if ('merge' in command) return this.merge(command.merge, at);
+    return this.unmerge(command.unmerge, at);
   }
 
   private define({ kind, id, revision, deleted, body }: Definition): ControlResult {

@@ -8,11 +8,11 @@ import type { ClockMode } from '#lib/stream/steps.ts';
 import { type PlacedRecord, SubjectWriter } from '#lib/stream/subject-writer.ts';
 import { partitionOf, STREAMS, subjects } from '#lib/topology/topology.ts';
 import { type LaneEvent, type Resolved, resolve } from './core/batch.ts';
-import { readEventKeys } from './core/event-keys.ts';
+import { type EventKeys, readEventKeys } from './core/event-keys.ts';
 import { Graph, type GraphSource } from './core/graph.ts';
 import { RulesInForce } from './core/rules-in-force.ts';
 import { type ClaimedFrame, DAY_MS, seenKey } from './core/seen.ts';
-import { Control, type PastReader, RULES_KEY } from './processor-control.ts';
+import { Control, type PastReader, RULES_KEY, readCommand } from './processor-control.ts';
 
 /** What the lane keeps; src/store has the one over Redis. */
 export interface LaneStore extends GraphSource {
@@ -47,6 +47,7 @@ interface Unreadable {
   readonly index: number;
   readonly timeMs: number;
   readonly reason: string;
+  readonly kind: RecordKind;
   readonly body: Uint8Array;
 }
 
@@ -54,6 +55,15 @@ interface Unreadable {
 const TELL_TIME_MS = 3_600_000;
 
 const NOTHING = new Uint8Array(0);
+
+type Readable = Pick<LogRecord, 'kind' | 'body'>;
+
+/** @throws RangeError when it is no event, or cannot be read as one */
+function readEvent({ kind, body }: Readable): EventKeys {
+  if (kind !== RecordKind.RECORD_KIND_EVENT)
+    throw new RangeError(`a record of kind ${kind} must be alone in its frame`);
+  return readEventKeys(body);
+}
 
 type Arrived = LaneEvent & { readonly seenKey: string };
 
@@ -107,19 +117,24 @@ export class LaneHandler implements BatchHandler {
 
   async close(): Promise<void> {}
 
-  /** Frames of events together, each frame that commands or defines by itself: what it needs is read as it is at that point. */
+  /**
+   * Frames of events together, each that commands or defines by itself: what it needs is read as it is at that point. Such a record
+   * is alone in its frame; nobody writes others, and what is found among others is not obeyed.
+   */
   async apply(messages: readonly LogMessage[]): Promise<void> {
     let events: Frame[] = [];
     this.unreadable = [];
     for (const { seq, storedAt, data } of messages) {
       // A frame that cannot be read at all is a frame without events: its place is passed all the same.
-      const frame = { ...(this.readable(seq, 0, data, decodeFrame) ?? decodeFrame(NOTHING)), seq, storedAt };
-      if (frame.records.every((r) => r.kind === RecordKind.RECORD_KIND_EVENT)) events.push(frame);
-      else {
+      const blank = { kind: RecordKind.RECORD_KIND_EVENT, body: data };
+      const read = this.readable(seq, 0, blank, ({ body }) => decodeFrame(body)) ?? decodeFrame(NOTHING);
+      const frame = { ...read, seq, storedAt };
+      const [first] = frame.records;
+      if (frame.records.length === 1 && first && first.kind !== RecordKind.RECORD_KIND_EVENT) {
         await this.applyEvents(events);
         events = [];
-        await this.applyControl(frame);
-      }
+        await this.applyControl(frame, first);
+      } else events.push(frame);
     }
     await this.applyEvents(events);
   }
@@ -130,7 +145,7 @@ export class LaneHandler implements BatchHandler {
     const frames = batch.map((frame) => this.eventsOf(frame));
     const arrived = frames.flat();
     // Stored before anything else of the batch is: a crash may repeat them (same message id), never lose them.
-    for (const letter of this.unreadable.splice(0)) await this.bury(letter);
+    await this.buryUnreadable();
     const day = Math.floor(last.storedAt / DAY_MS);
     const events = await this.unseen(frames, arrived, day);
     const graph = await this.graphFor(events);
@@ -144,15 +159,15 @@ export class LaneHandler implements BatchHandler {
     this.metrics.duplicates(arrived.length - events.length);
   }
 
-  private async applyControl(frame: Frame): Promise<void> {
-    const { seq, storedAt, records } = frame;
-    if (records.length > 1) throw new Error(`INGEST ${seq}: a record that is no event comes in a frame of its own`);
+  private async applyControl({ seq, storedAt }: Frame, record: LogRecord): Promise<void> {
+    const command = this.readable(seq, 0, record, readCommand);
+    await this.buryUnreadable();
     const day = Math.floor(storedAt / DAY_MS);
     // Takes nothing, but makes sure that the graph is ours and where we left it.
     await this.store.claim([], day);
     if (this.mode === 'live') this.clock = Math.max(this.clock, storedAt);
     const at = { seq, index: 0, now: this.clock };
-    const { outputs, last, change, values } = await this.control.apply(records[0] as LogRecord, at);
+    const { outputs, last, change, values } = await this.control.apply(command, at);
     await this.publish(outputs, seq, last);
     failPoint('identity', 'before_commit');
     await this.store.commit({ seq, clock: this.clock }, change, [], day, values);
@@ -163,8 +178,9 @@ export class LaneHandler implements BatchHandler {
     const { seq, storedAt } = frame;
     if (this.mode === 'live') this.clock = Math.max(this.clock, storedAt);
     const events: Arrived[] = [];
-    for (const [index, { body }] of frame.records.entries()) {
-      const keys = this.readable(seq, index, body, readEventKeys);
+    for (const [index, record] of frame.records.entries()) {
+      const { body } = record;
+      const keys = this.readable(seq, index, record, readEvent);
       if (keys === undefined) continue;
       if (this.mode === 'event') this.clock = Math.max(this.clock, keys.timeMs);
       events.push({ seq, index, body, keys, now: this.clock, seenKey: seenKey(keys.source, keys.messageId) });
@@ -177,19 +193,24 @@ export class LaneHandler implements BatchHandler {
   }
 
   /** What was read; undefined, and a dead letter, when it cannot be: one bad record must not hold up all that follow. */
-  private readable<T>(seq: number, index: number, bytes: Uint8Array, read: (bytes: Uint8Array) => T): T | undefined {
+  private readable<T>(seq: number, index: number, record: Readable, read: (record: Readable) => T): T | undefined {
     try {
-      return read(bytes);
+      return read(record);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      this.unreadable.push({ seq, index, timeMs: this.clock, reason: error.message, body: bytes });
+      const { kind, body } = record;
+      this.unreadable.push({ seq, index, timeMs: this.clock, reason: error.message, kind, body });
       return undefined;
     }
   }
 
-  private async bury({ seq, index, timeMs, reason, body }: Unreadable): Promise<void> {
+  private async buryUnreadable(): Promise<void> {
+    for (const letter of this.unreadable.splice(0)) await this.bury(letter);
+  }
+
+  private async bury({ seq, index, timeMs, reason, kind, body }: Unreadable): Promise<void> {
     const { js, partition } = this.where;
-    const record = { kind: RecordKind.RECORD_KIND_EVENT, body: Buffer.from(body) };
+    const record = { kind, body: Buffer.from(body) };
     const letter = DeadLetter.fromPartial({ stage: 'identity', partition, seq, index, reason, timeMs, record });
     const msgID = `identity.${partition}.${seq}.${index}`;
     await js.publish(subjects.deadLetter('identity', partition), DeadLetter.encode(letter).finish(), { msgID });

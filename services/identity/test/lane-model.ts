@@ -9,7 +9,7 @@ import { Graph } from '../src/core/graph.ts';
 import { type Node, newNode, ownerIn } from '../src/core/node.ts';
 import { Past } from '../src/core/past.ts';
 import { RulesInForce } from '../src/core/rules-in-force.ts';
-import { Control, type ControlStore, outcomeKey } from '../src/processor-control.ts';
+import { Control, type ControlStore, outcomeKey, readCommand } from '../src/processor-control.ts';
 
 /** A lane in memory: the same code as the real one, a store and a log that are lists. */
 export class Lane implements ControlStore {
@@ -74,8 +74,8 @@ export class Lane implements ControlStore {
 
   private async command(requestId: string, kind: RecordKind, body: Uint8Array): Promise<CommandOutcome> {
     const seq = ++this.seq;
-    const record = { customerId: '', kind, timeMs: 0, originSeq: 0, originIndex: 0, fromTimer: false, body };
-    const { outputs, change, values } = await this.control.apply(record, { seq, index: 0, now: seq * 1000 });
+    const command = readCommand({ kind, body });
+    const { outputs, change, values } = await this.control.apply(command, { seq, index: 0, now: seq * 1000 });
     for (const [key, bytes] of values) this.values.set(key, bytes);
     this.take(outputs, change);
     return CommandOutcome.decode(this.values.get(outcomeKey(requestId)) as Buffer);

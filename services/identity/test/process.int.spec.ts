@@ -3,6 +3,7 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { IdentityServiceClient } from '#gen/recur/identity/v1/identity_service.ts';
+import { DeadLetter } from '#gen/recur/log/v1/dead_letter.ts';
 import { Event } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { createClient } from '#lib/rpc/client.ts';
@@ -147,4 +148,41 @@ test('every message id counts once and the customers are the same, whenever it d
   await expect(client.getCustomerIdentity({ customerId: 'nobody' })).rejects.toBeInstanceOf(RpcError);
   client.close();
   await rebuilt.stop();
-});
+}, 180_000);
+
+test('what is put into the lane and is neither events nor one command becomes dead letters, and holds nobody up', async () => {
+  const service = await start();
+  const publish = (records: { kind: RecordKind; body: Buffer }[]) => {
+    const frame = encodeFrame({ ...noCoverage, records: records.map((record) => ({ ...blank, ...record })) });
+    return jetstream(nats).publish(subjects.ingest(0), frame);
+  };
+  const merge = { kind: RecordKind.RECORD_KIND_MERGE_COMMAND, body: Buffer.alloc(0) };
+  const event900 = { kind: RecordKind.RECORD_KIND_EVENT, body: event(900) };
+  await publish([event900, merge]);
+  await publish([merge, merge]);
+  await publish([{ ...merge, body: Buffer.from([0x0a, 0xff, 0x01]) }]);
+  await publish([{ kind: RecordKind.RECORD_KIND_DEFINITION, body: Buffer.from([0x0f]) }]);
+  await send([901]);
+  expect(await caughtUp(() => service.running)).toBe(true);
+  const ids = (await written()).map((l) => l.split(' ')[3]);
+  expect(ids.filter((id) => id === 'm900' || id === 'm901')).toEqual(expect.arrayContaining(['m900', 'm901']));
+  const jsm = await jetstreamManager(nats);
+  const letters: string[] = [];
+  for (let seq = 1; ; seq++) {
+    const m = await jsm.direct.getMessage(STREAMS.deadLetters.name, { seq }).catch(() => null);
+    if (!m) break;
+    const { index, record, reason } = DeadLetter.decode(m.data);
+    letters.push(`${index} ${record?.kind} ${reason.replace(/:.*/, '')}`);
+  }
+  const kind = RecordKind.RECORD_KIND_MERGE_COMMAND;
+  const alone = (index: number) => `${index} ${kind} a record of kind ${kind} must be alone in its frame`;
+  const definition = RecordKind.RECORD_KIND_DEFINITION;
+  expect(letters).toEqual([
+    alone(1),
+    alone(0),
+    alone(1),
+    `0 ${kind} not a record of kind ${kind}`,
+    `0 ${definition} not a record of kind ${definition}`,
+  ]);
+  await service.stop();
+}, 120_000);
