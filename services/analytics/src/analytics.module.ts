@@ -39,7 +39,7 @@ import { migrate, readMigrations } from './store/migrate.ts';
 import { applyRetention } from './store/retention.ts';
 import { RollupKeeper, readRollups } from './store/rollups.ts';
 import { sqlFolder } from './store/sql-folders.ts';
-import { makeViews } from './store/views.ts';
+import { ensureViews } from './store/views.ts';
 
 /** Queries under way when the service ends get so long, ms. */
 const QUERY_GRACE_MS = 2_000;
@@ -51,10 +51,13 @@ async function openStore(config: AnalyticsConfig, logger: Logger): Promise<Engin
   const { deployment, shopTimeZone, retentionMonths, industryLtv } = config;
   const engine = await openEngine(config);
   const ran = await migrate(engine, await readMigrations(sqlFolder(import.meta.dirname, 'migrations')), deployment);
-  await makeViews(engine, sqlFolder(import.meta.dirname, 'views'), shopTimeZone, { deployment, industryLtv });
+  const views = await ensureViews(engine, sqlFolder(import.meta.dirname, 'views'), shopTimeZone, {
+    deployment,
+    industryLtv,
+  });
   await loadCustomerMap(engine, deployment);
   const retention = await applyRetention(engine, retentionMonths, deployment);
-  logger.info({ version: await engine.version(), migrations: ran, retention }, 'ClickHouse open');
+  logger.info({ version: await engine.version(), migrations: ran, views, retention }, 'ClickHouse open');
   return engine;
 }
 

@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Delivery, IdentityChange, Merged, Step, StepAction } from '#gen/recur/log/v1/changes.ts';
 import { Commerce } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
+import { ensureViews } from '../src/store/views.ts';
 import { DAY, event, micros, order, record, SampleLog } from './sample-log.ts';
-import { type TempEngine, tempEngine } from './temp-engine.ts';
+import { type TempEngine, tempEngine, VIEWS } from './temp-engine.ts';
 
 /** 2026-03-01 00:00 in Shanghai. */
 const START = Date.UTC(2026, 1, 28, 16);
@@ -239,5 +240,23 @@ describe('metrics', () => {
     expect(await rows('SELECT toFloat64(crm_net) AS crm, crm_orders FROM recur.v_crm_gmv(days = 2)')).toEqual([
       { crm: 50, crm_orders: 1 },
     ]);
+  });
+});
+
+describe('a start', () => {
+  const start = (zone = 'Asia/Shanghai') => ensureViews(temp.engine, VIEWS, zone);
+
+  it('leaves views as they are while nothing they are made of has changed, and all are there', async () => {
+    expect(await start()).toBe('there');
+    await temp.engine.command('DROP VIEW recur.v_next_purchase_calibration');
+    expect(await start()).toBe('made');
+    await temp.engine.command('DROP FUNCTION recur_rfm_class');
+    expect(await start()).toBe('made');
+    expect(await start()).toBe('there');
+    expect(await start('Europe/Berlin')).toBe('made');
+    expect(await start()).toBe('made');
+    const named = "SELECT name FROM system.tables WHERE database = 'recur' AND name = 'v_next_purchase_calibration'";
+    expect(await rows(named)).toHaveLength(1);
+    expect(await rows('SELECT recur_rfm_class(1, 1, 1) AS class')).toHaveLength(1);
   });
 });

@@ -51,7 +51,7 @@ export async function readMigrations(folder: string): Promise<Migration[]> {
 export async function appliedMigrations(engine: Engine): Promise<Map<string, string>> {
   try {
     const rows = await engine.rows<{ name: string; checksum: string }>(
-      `SELECT name, checksum FROM ${DATABASE}.migrations`,
+      `SELECT name, checksum FROM ${DATABASE}.migrations WHERE name LIKE '%.sql'`,
     );
     return new Map(rows.map((r) => [r.name, r.checksum]));
   } catch (error) {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asOfView } from '../core/as-of.ts';
@@ -59,6 +60,46 @@ async function readMetrics(folder: string, fill: (text: string) => string): Prom
 const filesIn = async (folder: string, ending: string): Promise<string[]> =>
   (await readdir(folder)).filter((name) => name.endsWith(ending)).sort();
 
+/** Makes the views unless they are there, and were made from the same files and settings: a start need not wait for them. */
+export async function ensureViews(...where: Parameters<typeof makeViews>): Promise<'made' | 'there'> {
+  const [engine, folder, shopTimeZone, options = {}] = where;
+  // A replica of a cluster may have come since: only making them tells all.
+  if (options.deployment?.kind !== 'cluster') {
+    const views = await readViews(folder, shopTimeZone, options);
+    if ((await madeFrom(engine)) === (await checksumOf(folder, views)) && (await allThere(engine, views)))
+      return 'there';
+  }
+  await makeViews(...where);
+  return 'made';
+}
+
+/** Of what the views were made from last; in the table of migrations, by a name no migration has. */
+const MADE = 'views';
+
+async function madeFrom(engine: Engine): Promise<string | undefined> {
+  const rows = await engine.rows<{ last: string }>(
+    `SELECT argMax(checksum, applied_at) AS last FROM ${DATABASE}.migrations WHERE name = '${MADE}'`,
+  );
+  return rows[0]?.last;
+}
+
+async function checksumOf(folder: string, { statements: made }: ViewSet): Promise<string> {
+  const hash = createHash('sha256').update(await readFile(join(folder, 'columns.yaml')));
+  for (const { sql } of made) hash.update(sql).update('\0');
+  return hash.digest('hex');
+}
+
+const NAMED = /^CREATE OR REPLACE (?:VIEW|DICTIONARY|FUNCTION) (?:recur\.)?(\w+)/;
+
+async function allThere(engine: Engine, { statements: made }: ViewSet): Promise<boolean> {
+  const rows = await engine.rows<{ name: string }>(
+    `SELECT name FROM system.tables WHERE database = '${DATABASE}'
+     UNION ALL SELECT name FROM system.functions WHERE origin = 'SQLUserDefined'`,
+  );
+  const there = new Set(rows.map(({ name }) => name));
+  return made.every(({ sql }) => there.has(NAMED.exec(sql)?.[1] ?? ''));
+}
+
 export async function makeViews(
   engine: Engine,
   folder: string,
@@ -74,6 +115,9 @@ export async function makeViews(
     }
   }
   await commentColumns(engine, folder, views, options.deployment ?? EMBEDDED);
+  await engine.command(
+    `INSERT INTO ${DATABASE}.migrations (name, checksum) VALUES ('${MADE}', '${await checksumOf(folder, views)}')`,
+  );
   return views;
 }
 
