@@ -180,9 +180,19 @@ async function poison(servers: FaultServers): Promise<Harm> {
   const records = bodies.map((body) => ({ ...blank, fromTimer: false, body }));
   const frame = encodeFrame({ throughSeq: 0, ahead: 0, aheadSeq: 0, watermarkMs: 0, records });
   await withNats(servers, (nats) => jetstream(nats).publish(subjects.ingest(LANE), frame));
+  // A command that is not alone in its frame, and one that cannot be read.
+  const command = { ...blank, fromTimer: false, kind: RecordKind.RECORD_KIND_MERGE_COMMAND };
+  const mixed = [bodies[1], Buffer.alloc(0)].map((body) => ({ ...command, body: body as Buffer }));
+  for (const commands of [mixed, mixed.slice(0, 1)]) {
+    const frame = encodeFrame({ throughSeq: 0, ahead: 0, aheadSeq: 0, watermarkMs: 0, records: commands });
+    await withNats(servers, (nats) => jetstream(nats).publish(subjects.ingest(LANE), frame));
+  }
   // And a frame that is none.
   await withNats(servers, (nats) => jetstream(nats).publish(subjects.ingest(LANE), Buffer.from([0x22, 0x7f])));
-  return { detail: `${bodies.length} records and a frame that cannot be read`, deadLetters: bodies.length + 1 };
+  return {
+    detail: `${bodies.length} events, 3 commands and a frame that cannot be read`,
+    deadLetters: bodies.length + 4,
+  };
 }
 
 async function withNats<T>(servers: FaultServers, use: (nats: NatsConnection) => Promise<T>): Promise<T> {

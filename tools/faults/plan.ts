@@ -24,20 +24,15 @@ export type FaultName = (typeof FAULTS)[number];
 
 /**
  * NATS servers that lose a leader wait 4 to 9 s before they vote (nats-server's election time-outs, which nobody can set), and a server
- * that starts anew has to be in the group first. Until then there is nobody who could acknowledge anything.
+ * that starts anew has to be in the group first. Until then there is nobody who could acknowledge anything: how long that was is
+ * measured, and the time of recovery begins when it is over.
  */
-const ELECTIONS: ReadonlySet<FaultName> = new Set([
+export const VOTED: ReadonlySet<FaultName> = new Set([
   'kill all nats',
   'kill nats leader',
   'pause nats leader',
   'nats disk full',
 ]);
-const ELECTION_SECONDS = 10;
-
-/** Seconds a recovery may take. */
-export const limitOf = (fault: FaultName, limit: number): number =>
-  ELECTIONS.has(fault) ? limit + ELECTION_SECONDS : limit;
-
 /** Stages whose ways to the stores can be cut. */
 export const CUTTABLE = ['profile', 'segmentation', 'journey', 'messaging'] as const;
 

@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -14,12 +14,13 @@ import { startCluster } from '#tools/cluster/start.ts';
 import { Quiescence } from '#tools/e2e/quiescence.ts';
 import { closeApi, connectApi } from '#tools/library/api.ts';
 import { deleteWithUs } from '#tools/servers/watchdog.ts';
+import { Away } from './away.ts';
 import { type Balance, balances, SEGMENT } from './check.ts';
 import { inflict, type World } from './harm.ts';
 import { LagWatch } from './lag.ts';
 import { Ledger } from './ledger.ts';
 import { Load } from './load.ts';
-import type { FaultName, Plan } from './plan.ts';
+import { type FaultName, type Plan, VOTED } from './plan.ts';
 import { FaultServers } from './servers.ts';
 import { Way } from './way.ts';
 
@@ -37,6 +38,11 @@ export interface FaultResult {
   readonly detail: string;
   /** From the end of the fault until nobody is a second behind any more; null when that did not happen in time. */
   readonly recoverySeconds: number | null;
+  /**
+   * Of these, until what was harmed answered by itself: a killed process was ready, NATS had voted, a store had read its files.
+   * Null when it never did.
+   */
+  readonly awaySeconds: number | null;
   /** The most anybody was behind; null when somebody did not answer at all. */
   readonly worstLagSeconds: number | null;
   /** Who was behind longest. */
@@ -151,6 +157,8 @@ async function play(parts: Parts, options: RunOptions): Promise<RunResult> {
   await quiescence.defined({ segmentation: 1, journey: 1, messaging: 1 });
 
   const lag = new LagWatch(cluster, stores);
+  const world: World = { ...parts, load, plan, rate, scale: options.scale };
+  const away = new Away(world, servers.redisUrl);
   const faults: FaultResult[] = [];
   let expectedLetters = 0;
   try {
@@ -160,9 +168,8 @@ async function play(parts: Parts, options: RunOptions): Promise<RunResult> {
       throw new Error(`Before any fault the lag is not below ${LAG_LIMIT} s: ${lag.now?.who}`);
     }
     await sleep(PAUSE_MS);
-    const world: World = { ...parts, load, plan, rate, scale: options.scale };
     for (const fault of plan.order) {
-      const { result, letters } = await one(fault, world, lag);
+      const { result, letters } = await one(fault, world, lag, away);
       expectedLetters += letters;
       faults.push(result);
       say(lineOf(result));
@@ -182,25 +189,38 @@ async function play(parts: Parts, options: RunOptions): Promise<RunResult> {
     };
   } finally {
     await lag.stop();
+    await away.stop();
+    if (options.keep)
+      writeFileSync(join(cluster.dir, '../lag.jsonl'), lag.samples.map((s) => `${JSON.stringify(s)}\n`).join(''));
     await quiescence.close();
     closeApi(api);
   }
 }
 
-async function one(fault: FaultName, world: World, lag: LagWatch): Promise<{ result: FaultResult; letters: number }> {
+async function one(
+  fault: FaultName,
+  world: World,
+  lag: LagWatch,
+  away: Away,
+): Promise<{ result: FaultResult; letters: number }> {
   const from = performance.now();
   const { detail, skipped, deadLetters: letters = 0 } = await inflict(fault, world);
   const over = performance.now();
   if (skipped !== undefined) {
-    return { result: { fault, detail, skipped, recoverySeconds: null, worstLagSeconds: null, last: '' }, letters };
+    const nothing = { recoverySeconds: null, awaySeconds: null, worstLagSeconds: null, last: '' };
+    return { result: { fault, detail, skipped, ...nothing }, letters };
   }
-  const recovery = await lag.recovered(over, LAG_LIMIT, PATIENCE_MS);
+  const [awaySeconds, recovery] = await Promise.all([
+    away.seconds(fault, over, PATIENCE_MS),
+    lag.recovered(over, LAG_LIMIT, PATIENCE_MS),
+  ]);
   const worst = lag.worst(from);
   return {
     result: {
       fault,
       detail,
       recoverySeconds: recovery?.seconds ?? null,
+      awaySeconds,
       worstLagSeconds: Number.isFinite(worst) ? worst : null,
       last: recovery?.last ?? lag.now?.who ?? '',
     },
@@ -209,12 +229,22 @@ async function one(fault: FaultName, world: World, lag: LagWatch): Promise<{ res
 }
 
 /** A fault as a line of the table. */
-export function lineOf({ fault, detail, recoverySeconds, worstLagSeconds, last, skipped }: FaultResult): string {
+export function lineOf(result: FaultResult): string {
+  const { fault, detail, recoverySeconds, awaySeconds, worstLagSeconds, last, skipped } = result;
   const figure = (value: number | null, otherwise: string) =>
     (value === null ? otherwise : `${value.toFixed(1)} s`).padStart(8);
-  if (skipped !== undefined) return `${fault.padEnd(22)} ${'skipped'.padStart(8)} ${''.padStart(8)}  ${skipped}`;
+  if (skipped !== undefined) return `${fault.padEnd(22)} ${'skipped'.padStart(26)}  ${skipped}`;
   const who = last === '' ? '' : `; last: ${last}`;
-  return `${fault.padEnd(22)} ${figure(recoverySeconds, 'never')} ${figure(worstLagSeconds, 'away')}  ${detail}${who}`;
+  const figures = [figure(recoverySeconds, 'never'), figure(awaySeconds, 'always'), figure(worstLagSeconds, 'away')];
+  return `${fault.padEnd(22)} ${figures.join(' ')}  ${detail}${who}`;
+}
+
+export const HEADING = `${'fault'.padEnd(22)} ${['recovery', 'away', 'max lag'].map((h) => h.padStart(8)).join(' ')}`;
+
+/** Seconds that count against the limit: nobody can acknowledge anything before NATS has voted. */
+export function countedSeconds({ fault, recoverySeconds, awaySeconds }: FaultResult): number {
+  if (recoverySeconds === null) return Number.POSITIVE_INFINITY;
+  return recoverySeconds - (VOTED.has(fault) ? (awaySeconds ?? 0) : 0);
 }
 
 async function deadLetters(servers: FaultServers): Promise<number> {
