@@ -121,7 +121,12 @@ function read(row: readonly unknown[], into: Past[]): void {
   ];
   if (linked) {
     const change = IdentityChange.fromPartial({ created: created === 1, identified: identified === 1, messageId });
-    into.push({ timeMs, kind: RecordKind.RECORD_KIND_IDENTITY, body: IdentityChange.encode(change).finish() });
+    into.push({
+      timeMs,
+      kind: RecordKind.RECORD_KIND_IDENTITY,
+      body: IdentityChange.encode(change).finish(),
+      messageId: '',
+    });
   }
   const event = Event.fromPartial({
     ...{ messageId, type: TYPES[type] ?? EventType.EVENT_TYPE_UNSPECIFIED, name, timeMs: time, receivedAtMs, source },
@@ -135,7 +140,7 @@ function read(row: readonly unknown[], into: Past[]): void {
   if (currency !== '') {
     event.commerce = { orderId, amountMicros, currency, coupon, part, lines: lines.map(lineOf) };
   }
-  into.push({ timeMs, kind: RecordKind.RECORD_KIND_EVENT, body: Event.encode(event).finish() });
+  into.push({ timeMs, kind: RecordKind.RECORD_KIND_EVENT, body: Event.encode(event).finish(), messageId });
 }
 
 /** History has no personal values, only that there was one: enough to know that somebody can be reached. */

@@ -1,4 +1,5 @@
 import { Decision, DecisionOutcome, Delivery, DeliveryStatus, Exposure, Step } from '#gen/recur/log/v1/changes.ts';
+import { Event } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { SendWork } from '#gen/recur/messaging/v1/state.ts';
 import { ShopZone } from '#lib/facts/facts.ts';
@@ -16,6 +17,7 @@ export interface Past {
   readonly timeMs: number;
   readonly kind: RecordKind;
   readonly body: Uint8Array;
+  readonly messageId: string;
 }
 
 export interface InForce {
@@ -43,6 +45,9 @@ export interface Observer {
   refused(customerId: string, at: string, reason: string): void;
 }
 
+/** Events journeys may derive from one another at one moment. */
+const MAX_DERIVED = 1_000;
+
 /** Records of one customer that may fail before the customer is given up. */
 const MAX_POISON = 100;
 
@@ -60,6 +65,8 @@ export class World {
   #customerId = '';
   /** What an abandoned attempt told is not told again. */
   #told: (() => void)[] = [];
+  /** Message ids of what journeys said of the customer: history has what they said then, under the same ids. */
+  readonly #derived = new Set<string>();
 
   constructor(timeZone: string, inForce: InForce, period: Period, observer: Observer) {
     this.#profile = new InMemoryStage(profileStage(timeZone), [inForce.profile]);
@@ -91,6 +98,7 @@ export class World {
   #attempt(history: readonly Past[], poison: ReadonlyMap<string, string>): void {
     const { fromMs, toMs } = this.#period;
     for (const stage of [this.#profile, this.#segmentation, this.#journey, this.#messaging]) stage.begin(poison);
+    this.#derived.clear();
     let started = false;
     const start = () => {
       if (started) return;
@@ -99,11 +107,12 @@ export class World {
       this.#journey.enter(1);
     };
     let now = Number.NEGATIVE_INFINITY;
-    for (const { timeMs, kind, body } of history) {
+    for (const { timeMs, kind, body, messageId } of history) {
       now = Math.max(now, timeMs);
       if (now > toMs) break;
       if (now >= fromMs) start();
       this.#passTo(now);
+      if (this.#derived.has(messageId)) continue;
       this.#happen(now, [{ customerId: this.#customerId, kind, body }]);
     }
     start();
@@ -121,14 +130,35 @@ export class World {
     }
   }
 
-  /** One moment: each stage gets the record and what the stage before made of it. */
+  /** A record at its moment, then what journeys say of the customer because of it. */
   #happen(timeMs: number, records: readonly Happened[]): void {
+    let derived = this.#stages(timeMs, records);
+    for (let count = 0; derived.length > 0; count += derived.length) {
+      if (count > MAX_DERIVED) {
+        const customerId = this.#customerId;
+        this.#told.push(() =>
+          this.#observer.refused(customerId, `${timeMs}`, 'journeys derive events from one another without end'),
+        );
+        return;
+      }
+      derived = derived.flatMap((body) => {
+        const { messageId } = Event.decode(body);
+        if (this.#derived.has(messageId)) return [];
+        this.#derived.add(messageId);
+        return this.#stages(timeMs, [{ customerId: this.#customerId, kind: RecordKind.RECORD_KIND_EVENT, body }]);
+      });
+    }
+  }
+
+  /** One moment: each stage gets the record and what the stage before made of it. Returns events journeys derived. */
+  #stages(timeMs: number, records: readonly Happened[]): Uint8Array[] {
     const facts = this.#profile.run(timeMs, records);
     const moves = this.#segmentation.run(timeMs, [...records, ...facts]);
     const steps = this.#journey.run(timeMs, [...records, ...moves]);
     for (const record of steps) this.#tell(record);
     for (const record of this.#messaging.run(timeMs, [...records, ...steps])) this.#tell(record);
     while (this.#messaging.pending.size > 0) this.#deliver(timeMs);
+    return steps.filter(({ kind }) => kind === RecordKind.RECORD_KIND_DERIVED).map(({ body }) => body);
   }
 
   #deliver(timeMs: number): void {
