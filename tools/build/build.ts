@@ -31,6 +31,10 @@ for (const name of names) {
   }
   rmSync(join(root, 'dist', name), { recursive: true, force: true });
   await build({ ...options, entryPoints: [entry], outfile: join('dist', name, 'main.js') });
+  // The command beside the service: in a pod, node rebuild.js.
+  const rebuild = join('services', name, 'src/rebuild.ts');
+  if (existsSync(join(root, rebuild)))
+    await build({ ...options, entryPoints: [rebuild], outfile: join('dist', name, 'rebuild.js') });
   // Threads of their own start from files of their own, beside the bundle.
   for (const worker of globSync(join('services', name, 'src/**/*.worker.ts'), { cwd: root })) {
     const outfile = join('dist', name, basename(worker).replace(/\.ts$/, '.js'));

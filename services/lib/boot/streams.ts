@@ -25,6 +25,8 @@ const ANSWER_RETRY_MS = 250;
 /** Kept as metadata of LOG, which is made once: what a cluster was created with is part of every record's place. */
 const PARTITIONS_KEY = 'recur_partitions';
 const CLOCK_KEY = 'recur_clock';
+/** Set when the number of partitions was changed: last sequence of LOG before. */
+const FOLDABLE_KEY = 'recur_foldable_from';
 
 /**
  * Makes the streams that are not there yet and checks those that are.
@@ -56,6 +58,25 @@ async function answers(nats: NatsConnection): Promise<boolean> {
     if (error instanceof JetStreamApiError && error.status !== 503) throw error;
     return false;
   }
+}
+
+/** What a cluster says of itself. */
+export interface ClusterFacts {
+  readonly partitions: number;
+  readonly clock: 'live' | 'event';
+  /** Of LOG: what is before was removed by its limits. */
+  readonly firstSeq: number;
+  /** State is a fold of LOG from here on only; 0: of all of it. */
+  readonly foldableFrom: number;
+}
+
+/** @throws Error when there is no LOG made by us */
+export async function clusterOf(manager: JetStreamManager): Promise<ClusterFacts> {
+  const info = await find(manager, STREAMS.log.name);
+  const { [PARTITIONS_KEY]: partitions, [CLOCK_KEY]: clock, [FOLDABLE_KEY]: foldable } = info?.config.metadata ?? {};
+  if (info === undefined || partitions === undefined || (clock !== 'live' && clock !== 'event'))
+    throw new Error(`there is no stream ${STREAMS.log.name} of Recur at this NATS`);
+  return { partitions: Number(partitions), clock, firstSeq: info.state.first_seq, foldableFrom: Number(foldable ?? 0) };
 }
 
 function wantedStreams(config: ServiceConfig): Wanted[] {

@@ -16,6 +16,7 @@ export class Join {
   private upstreamAt = 0;
   private clock: number;
   private skip: number;
+  private ended = false;
   private readonly ownDefinitions: string;
   private readonly ownHandover: string;
   private readonly outcome: string;
@@ -36,10 +37,16 @@ export class Join {
   fill(max: number): void {
     while (this.steps.length - this.at < max) {
       const item = this.options.items.peek();
-      if (!item || !this.ready(item)) return;
+      if (!item || this.beyond(item) || !this.ready(item)) return;
       this.options.items.take(1);
       this.append(item);
     }
+  }
+
+  /** Whether a fold up to a place ends before this item. */
+  private beyond({ seq }: LogMessage): boolean {
+    const { until } = this.options;
+    return until !== undefined && seq > until.seq && (this.ended || until.steps === 0);
   }
 
   get available(): number {
@@ -95,7 +102,9 @@ export class Join {
     };
     const steps = stepsOf(item, this.upstreamOf(m.seq), this.options.mode, this.clock);
     this.clock = steps.at(-1)?.time ?? this.clock;
-    for (const step of this.skip > 0 ? steps.slice(this.skip) : steps) this.steps.push(step);
+    const { until } = this.options;
+    this.ended = until !== undefined && m.seq > until.seq;
+    for (const step of steps.slice(this.skip, this.ended ? until?.steps : undefined)) this.steps.push(step);
     this.skip = 0;
   }
 
@@ -130,4 +139,12 @@ export interface JoinOptions {
   readonly clock: number;
   readonly items: LogReader;
   readonly upstream: LogReader | undefined;
+  /** Hand out nothing after this place. */
+  readonly until?: Until | undefined;
+}
+
+/** A place in a partition's items: everything up to frame `seq`, and `steps` steps of the next. */
+export interface Until {
+  readonly seq: number;
+  readonly steps: number;
 }

@@ -63,13 +63,19 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     this.metrics = metrics;
     this.partition = partition;
     this.announce = Object.values(WIRING).some((w) => w.upstream === spec.stage);
-    const indexed = spec.processor.sweep !== undefined;
+    const indexed = spec.processor.sweep !== undefined || deps.until !== undefined;
     this.store = new PartitionStore(deps.redis, spec.stage, partition, token, { indexed });
     this.ended = this.run();
   }
 
   get owned(): boolean {
     return !this.stopping && !this.abandoned;
+  }
+
+  /** Whether a fold that ends somewhere is there. */
+  private get arrived(): boolean {
+    const { until } = this.deps;
+    return until !== undefined && this.position.seq >= until.seq && this.position.steps >= until.steps;
   }
 
   async stop(): Promise<void> {
@@ -108,8 +114,9 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     while (this.owned) {
       try {
         await this.open();
-        while (this.owned) await this.turn();
+        while (this.owned && !this.arrived) await this.turn();
         if (!this.abandoned) await this.commit();
+        if (this.arrived) this.stopping = true;
       } catch (error) {
         if (error instanceof AloneError) continue;
         if (error instanceof FencedError) this.abandoned = true;
@@ -156,6 +163,7 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
       clock: position.clock,
       items,
       upstream: upstreamReader,
+      until: this.deps.until,
     });
     for (const d of this.deps.knownDefinitions()) await this.announceDefinition(d);
     if (pending.length > 0) this.spec.onPending?.(pending, this);

@@ -2,6 +2,7 @@ import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
+import type { Until } from './join.ts';
 import type { ActiveDefinition } from './processor.ts';
 import type { ClockMode } from './steps.ts';
 import type { NatsHandles } from './subject-writer.ts';
@@ -20,6 +21,8 @@ export interface StageDeps {
   readonly logger: Logger;
   readonly onError: (error: unknown) => void;
   readonly knownDefinitions: () => Iterable<ActiveDefinition>;
+  /** Set for a fold of history: the runner ends by itself there, and keeps an index of all customers. */
+  readonly until?: Until;
 }
 
 /** Retries are 0.2 to 1.2 s apart: some ten seconds. */

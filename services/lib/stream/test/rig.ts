@@ -49,6 +49,7 @@ export class Rig {
         storage: StorageType.File,
         retention: RetentionPolicy.Limits,
         allow_direct: true,
+        metadata: { recur_partitions: String(PARTITIONS), recur_clock: 'event' },
       });
     }
     return new Rig(dir, nats, redis, nc, jsm);

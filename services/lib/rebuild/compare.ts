@@ -1,0 +1,138 @@
+import type { Redis } from 'ioredis';
+import { stageTag, stateKey } from '#lib/stream/partition-store.ts';
+
+/** One thing that is not the same. `have` is what is live, `want` what the fold gives; null where there is none. */
+export interface Difference {
+  readonly what: 'position' | 'state' | 'timer' | 'pending' | 'definition' | 'index';
+  /** Customer, timer, work or definition. */
+  readonly id: string;
+  readonly have: Buffer | null;
+  readonly want: Buffer | null;
+}
+
+export interface Compared {
+  readonly states: number;
+  readonly timers: number;
+  readonly differences: Difference[];
+}
+
+export interface Sides {
+  readonly live: Redis;
+  readonly scratch: Redis;
+  readonly stage: string;
+  readonly partition: number;
+  /** Whether the live stage keeps an index of its customers. */
+  readonly indexed: boolean;
+}
+
+const PAGE = 1_000;
+/** Of differences kept: whoever has more has lost everything, and repairs in several rounds. */
+const MOST = 100_000;
+
+/** Looks at every key of the partition on both sides. @param known live customers found before, of whom the fold may know nothing */
+export async function compare(sides: Sides, known: readonly string[]): Promise<Compared> {
+  const { live, scratch, stage, partition, indexed } = sides;
+  const tag = stageTag(stage, partition);
+  const differences: Difference[] = [];
+  const put = (d: Difference) => {
+    if (differences.length < MOST) differences.push(d);
+  };
+  const at = `${tag}:position`;
+  const [have, want] = await Promise.all([live.getBuffer(at), scratch.getBuffer(at)]);
+  if (!same(have, want)) put({ what: 'position', id: '', have, want });
+
+  const customers = await membersOf(scratch, `${tag}:c`);
+  const extra = known.filter((id) => !customers.has(id));
+  let states = 0;
+  for (const page of pages([...customers.keys(), ...extra])) {
+    const keys = page.map((id) => stateKey(tag, id));
+    const [ours, theirs] = await Promise.all([live.mgetBuffer(...keys), scratch.mgetBuffer(...keys)]);
+    page.forEach((id, i) => {
+      const [a = null, b = null] = [ours[i], theirs[i]];
+      if (a !== null) states++;
+      if (!same(a, b)) put({ what: 'state', id, have: a, want: b });
+    });
+  }
+  if (indexed) {
+    const index = await membersOf(live, `${tag}:c`);
+    for (const id of union(index.keys(), customers.keys()))
+      if (index.has(id) !== customers.has(id))
+        put({ what: 'index', id, have: flag(index, id), want: flag(customers, id) });
+  }
+  const [timers, timersWanted] = await Promise.all([membersOf(live, `${tag}:t`), membersOf(scratch, `${tag}:t`)]);
+  for (const id of union(timers.keys(), timersWanted.keys()))
+    if (timers.get(id) !== timersWanted.get(id))
+      put({ what: 'timer', id, have: text(timers.get(id)), want: text(timersWanted.get(id)) });
+  for (const [what, suffix] of HASHES) {
+    const [a, b] = await Promise.all([live.hgetallBuffer(tag + suffix), scratch.hgetallBuffer(tag + suffix)]);
+    for (const id of union(Object.keys(a), Object.keys(b)))
+      if (!same(a[id], b[id])) put({ what, id, have: a[id] ?? null, want: b[id] ?? null });
+  }
+  return { states, timers: timers.size, differences };
+}
+
+const HASHES = [
+  ['pending', ':p'],
+  ['definition', ':d'],
+] as const;
+
+/** Live customers of a partition, by their keys. */
+export async function customersOf(redis: Redis, stage: string, partition: number): Promise<string[]> {
+  const prefix = `${stageTag(stage, partition)}:s:`;
+  const found = new Set<string>();
+  for (let cursor = '0'; ; ) {
+    const [next, keys] = await redis.scan(cursor, 'MATCH', `${prefix}*`, 'COUNT', 5_000);
+    for (const key of keys) found.add(key.slice(prefix.length));
+    if (next === '0') return [...found];
+    cursor = next;
+  }
+}
+
+/** Writes what the fold gives where it is not what is live, as long as `token` owns the partition. */
+const REPAIR = `
+if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'FENCED' end
+for i = 2, #KEYS do
+  local what, id, value = ARGV[i * 3 - 4], ARGV[i * 3 - 3], ARGV[i * 3 - 2]
+  local gone = value == ''
+  if what == 'state' or what == 'position' then
+    if gone then redis.call('DEL', KEYS[i]) else redis.call('SET', KEYS[i], value) end
+  elseif what == 'timer' or what == 'index' then
+    if gone then redis.call('ZREM', KEYS[i], id) else redis.call('ZADD', KEYS[i], value, id) end
+  else
+    if gone then redis.call('HDEL', KEYS[i], id) else redis.call('HSET', KEYS[i], id, value) end
+  end
+end
+return 'OK'`;
+
+export async function repair({ live, stage, partition }: Sides, token: string, differences: readonly Difference[]) {
+  const tag = stageTag(stage, partition);
+  const place = { position: ':position', timer: ':t', index: ':c', pending: ':p', definition: ':d' } as const;
+  for (const page of pages(differences)) {
+    const keys = page.map(({ what, id }) => (what === 'state' ? stateKey(tag, id) : tag + place[what]));
+    const values = page.flatMap(({ what, id, want }) => [what, id, want ?? '']);
+    const answer = await live.eval(REPAIR, keys.length + 1, `${tag}:owner`, ...keys, token, ...values);
+    if (answer !== 'OK') throw new Error(`${tag}: another owner has taken over; nothing more was written, try again`);
+  }
+}
+
+/** Members of a sorted set with their scores, read in pages. */
+async function membersOf(redis: Redis, key: string): Promise<Map<string, string>> {
+  const found = new Map<string, string>();
+  for (let from = 0; ; from += PAGE * 10) {
+    const flat = (await redis.zrange(key, String(from), String(from + PAGE * 10 - 1), 'WITHSCORES')) as string[];
+    for (let i = 0; i + 1 < flat.length; i += 2) found.set(flat[i] as string, flat[i + 1] as string);
+    if (flat.length < PAGE * 20) return found;
+  }
+}
+
+const same = (a: Buffer | null | undefined, b: Buffer | null | undefined): boolean =>
+  a && b ? a.equals(b) : (a ?? null) === (b ?? null);
+
+const union = <T>(a: Iterable<T>, b: Iterable<T>): Set<T> => new Set([...a, ...b]);
+const text = (value: string | undefined): Buffer | null => (value === undefined ? null : Buffer.from(value));
+const flag = (index: ReadonlyMap<string, string>, id: string): Buffer | null =>
+  index.has(id) ? Buffer.from('0') : null;
+
+function* pages<T>(all: readonly T[]): Generator<readonly T[]> {
+  for (let i = 0; i < all.length; i += PAGE) yield all.slice(i, i + PAGE);
+}
