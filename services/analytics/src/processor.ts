@@ -54,6 +54,8 @@ export interface SinkParts {
   /** Keeps a record that cannot become a row; resolves when it is safe. */
   readonly refuse: (records: readonly Refused[]) => Promise<void>;
   readonly onInsert?: (block: Block, ms: number) => void;
+  /** Everything up to this sequence is in the tables. */
+  readonly onWritten?: (throughSeq: number) => void;
   readonly onError: (error: unknown) => void;
 }
 
@@ -170,6 +172,7 @@ export class Sink {
     }
     if (this.#closed) return;
     this.#written = through;
+    this.#parts.onWritten?.(through);
     if (this.#parts.now() - this.#offsetAt >= this.#parts.limits.offsetMs)
       await this.#insist(() => this.#writeOffset());
   }

@@ -6,6 +6,7 @@ import { decodeFrame, type LogFrame, type LogRecord } from '#lib/stream/frames.t
 import type { LogMessage } from '#lib/stream/log-reader.ts';
 import type { ClockMode } from '#lib/stream/steps.ts';
 import { type PlacedRecord, SubjectWriter } from '#lib/stream/subject-writer.ts';
+import type { TraceContext } from '#lib/telemetry/trace.ts';
 import { partitionOf, STREAMS, subjects } from '#lib/topology/topology.ts';
 import { type LaneEvent, type Resolved, resolve } from './core/batch.ts';
 import { type EventKeys, readEventKeys } from './core/event-keys.ts';
@@ -88,6 +89,8 @@ export class LaneHandler implements BatchHandler {
   private clock = 0;
   /** Of the batch at hand, until they are buried. */
   private unreadable: Unreadable[] = [];
+  /** Of the batch at hand, when it is traced. */
+  private trace: TraceContext | undefined;
   /** Somebody moved the clock: every partition is told, however little it was. */
   private tellTime = false;
 
@@ -121,8 +124,9 @@ export class LaneHandler implements BatchHandler {
    * Frames of events together, each that commands or defines by itself: what it needs is read as it is at that point. Such a record
    * is alone in its frame; nobody writes others, and what is found among others is not obeyed.
    */
-  async apply(messages: readonly LogMessage[]): Promise<void> {
+  async apply(messages: readonly LogMessage[], trace?: TraceContext): Promise<void> {
     let events: Frame[] = [];
+    this.trace = trace;
     this.unreadable = [];
     for (const { seq, storedAt, data } of messages) {
       // A frame that cannot be read at all is a frame without events: its place is passed all the same.
@@ -285,7 +289,12 @@ export class LaneHandler implements BatchHandler {
     const end = { throughSeq, ahead: 0, aheadSeq: 0, watermarkMs };
     failPoint('identity', 'before_publish');
     const write = (writer: SubjectWriter, p: number) =>
-      writer.publish(byPartition[p] ?? [], end, this.tellTime || watermarkMs - writer.watermarkMs >= TELL_TIME_MS);
+      writer.publish(
+        byPartition[p] ?? [],
+        end,
+        this.tellTime || watermarkMs - writer.watermarkMs >= TELL_TIME_MS,
+        this.trace,
+      );
     const waits = last === undefined ? -1 : partitionOf(last, this.partitions);
     await Promise.all(this.writers.map((writer, p) => (p === waits ? undefined : write(writer, p))));
     if (waits >= 0) await write(this.writers[waits] as SubjectWriter, waits);

@@ -13,6 +13,7 @@ import type { RpcService } from '#lib/rpc/service.ts';
 import { EventLoopWatch } from '#lib/telemetry/event-loop.ts';
 import { createLogger, type Logger } from '#lib/telemetry/logger.ts';
 import { createRegistry } from '#lib/telemetry/metrics.ts';
+import { type RunningTracing, startTracing } from '#lib/telemetry/tracing.ts';
 import { HttpServer } from './http.ts';
 import { connectNats } from './nats.ts';
 import { NestLogger } from './nest-logger.ts';
@@ -29,6 +30,9 @@ export interface BootOptions<C extends ServiceConfig> {
   /** Bytes of a gRPC request. 4 MB when left out. */
   readonly maxReceiveBytes?: number;
 }
+
+/** How long the end waits for a collector. */
+const SPANS_MS = 1_000;
 
 /** The service's root module, given the configuration. */
 export type ModuleFactory<C extends ServiceConfig> = (config: C) => Type | DynamicModule;
@@ -90,6 +94,7 @@ class Service<C extends ServiceConfig> {
   #nats: NatsConnection | undefined;
   #app: INestApplicationContext | undefined;
   #rpc: RpcServer | undefined;
+  #tracing: RunningTracing | undefined;
   #ending = false;
 
   constructor(name: string, config: C, logger: Logger) {
@@ -102,12 +107,16 @@ class Service<C extends ServiceConfig> {
   }
 
   async start(moduleFactory: ModuleFactory<C>, options: BootOptions<C>): Promise<void> {
-    const { httpHost, httpPort, natsUrl, replicaId } = this.#config;
+    const { httpHost, httpPort, natsUrl, replicaId, tracing } = this.#config;
     const logger = this.#logger;
     let started = false;
     this.#readiness.add('started', () => started);
     const http = await this.#http.listen(httpHost, httpPort);
     logger.info({ http }, 'starting');
+    if (tracing !== undefined) {
+      const parts = { service: this.#name, replica: replicaId, registry: this.#registry, logger };
+      this.#tracing = await startTracing(tracing, parts);
+    }
     const [nats] = await Promise.all([
       connectNats(natsUrl, `${this.#name}.${replicaId}`, logger),
       connectRedis(this.#redis, logger),
@@ -215,6 +224,7 @@ class Service<C extends ServiceConfig> {
       { name: 'application', run: async () => this.#app?.close() },
       { name: 'NATS', run: async () => this.#nats?.drain() },
       { name: 'Redis', run: async () => this.#redis.disconnect() },
+      { name: 'tracing', run: async (ms: number) => this.#tracing?.stop(Math.min(ms * 0.5, SPANS_MS)) },
     ];
     const clean = await runSteps(steps, this.#config.shutdownMs, this.#logger);
     this.#loop.stop();

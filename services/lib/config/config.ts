@@ -1,6 +1,7 @@
 import { ApiTokens } from '#lib/rpc/tokens.ts';
 import { KeyRing } from '#lib/seal/keys.ts';
 import { Settings } from './settings.ts';
+import { readTracing, type TracingConfig } from './tracing.ts';
 import { WriteKeys } from './write-keys.ts';
 
 /** Limits of one stream; -1 means none. */
@@ -44,6 +45,8 @@ export interface ServiceConfig {
     readonly log: StreamLimits;
     readonly deadLetters: StreamLimits;
   };
+  /** OTEL_…: undefined, and nothing is traced, unless a collector is named. */
+  readonly tracing?: TracingConfig | undefined;
   /** API_TOKENS_FILE: without it no call but health is allowed. */
   readonly apiTokens: ApiTokens;
   /** SERVICE_TOKEN_FILE: the API token this service calls others with when it does so for nobody else. */
@@ -167,6 +170,7 @@ function readServer(settings: Settings) {
     httpPort: settings.integer('HTTP_PORT', port),
     logLevel: settings.oneOf('LOG_LEVEL', LOG_LEVELS, { otherwise: 'info' as const }),
     shutdownMs: settings.integer('SHUTDOWN_MS', { min: 500, max: 120_000, otherwise: 10_000 }),
+    tracing: readTracing(settings),
     apiTokens: settings.file('API_TOKENS_FILE', ApiTokens.parse, { otherwise: ApiTokens.none }),
   };
 }

@@ -12,10 +12,12 @@ import {
   type UntypedHandleCall,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
+import { within } from '#lib/telemetry/trace.ts';
 import type { Call } from './call.ts';
 import { RpcError } from './errors.ts';
 import { beforeDeadline, type Gate } from './gate.ts';
 import type { RpcService } from './service.ts';
+import { endRpcSpan, serverSpan } from './spans.ts';
 
 /** Twice what was ever seen. */
 const CANCEL_TURNS = 4;
@@ -64,14 +66,18 @@ type AnsweredCall = ServerUnaryCall<unknown, unknown> | ServerReadableStream<unk
 function answered(gate: Gate, method: string, handler: Handler, requestStream: boolean): UntypedHandleCall {
   return async (raw: AnsweredCall, respond: sendUnaryData<unknown>) => {
     const startedAt = performance.now();
+    const span = serverSpan(method, raw.metadata);
     try {
-      const call = gate.enter(method, raw, requestStream);
+      const call = gate.enter(method, raw, requestStream, span?.spanContext());
       const request = requestStream ? incoming(raw) : whole((raw as ServerUnaryCall<unknown, unknown>).request);
-      const response = await beforeDeadline(call, Promise.resolve(handler(request, call)));
+      const response = await within(span, () => beforeDeadline(call, Promise.resolve(handler(request, call))));
       gate.succeeded(method, startedAt);
+      endRpcSpan(span, status.OK);
       respond(null, response);
     } catch (error) {
-      respond(gate.failed(method, startedAt, raw.cancelled ? cancelled(error) : error));
+      const answer = within(span, () => gate.failed(method, startedAt, raw.cancelled ? cancelled(error) : error));
+      endRpcSpan(span, answer.code);
+      respond(answer);
       // Whatever is still on its way in is not read any more; without this the stream would hold its buffers.
       if (requestStream) (raw as ServerReadableStream<unknown, unknown>).resume();
     }
@@ -99,15 +105,20 @@ type StreamedCall = ServerWritableStream<unknown, unknown> | ServerDuplexStream<
 function streamed(gate: Gate, method: string, handler: Handler, requestStream: boolean): UntypedHandleCall {
   return async (raw: StreamedCall) => {
     const startedAt = performance.now();
+    const span = serverSpan(method, raw.metadata);
     try {
-      const call = gate.enter(method, raw, true);
+      const call = gate.enter(method, raw, true, span?.spanContext());
       const request = requestStream ? incoming(raw) : whole((raw as ServerWritableStream<unknown, unknown>).request);
-      await beforeDeadline(call, send(raw, handler(request, call) as AsyncIterable<unknown>, call));
+      const responses = () => send(raw, handler(request, call) as AsyncIterable<unknown>, call);
+      await within(span, () => beforeDeadline(call, responses()));
       gate.succeeded(method, startedAt);
+      endRpcSpan(span, status.OK);
       raw.end();
     } catch (error) {
+      const answer = within(span, () => gate.failed(method, startedAt, raw.cancelled ? cancelled(error) : error));
+      endRpcSpan(span, answer.code);
       // grpc-js turns an error of the stream into its status.
-      raw.emit('error', gate.failed(method, startedAt, raw.cancelled ? cancelled(error) : error));
+      raw.emit('error', answer);
     }
   };
 }

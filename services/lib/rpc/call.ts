@@ -1,4 +1,5 @@
 import type { Metadata } from '@grpc/grpc-js';
+import type { TraceContext } from '#lib/telemetry/trace.ts';
 import type { Principal } from './tokens.ts';
 
 /** What grpc-js tells about a call, whatever its kind. */
@@ -17,15 +18,18 @@ export class Call {
   readonly principal: Principal;
   /** Milliseconds since 1970 after which nobody waits for the answer. */
   readonly deadlineMs: number;
+  /** Where calls made for this one belong; undefined while nothing is traced. */
+  readonly trace: TraceContext | undefined;
   readonly #raw: RawCall;
   #controller: AbortController | undefined;
   #reason: Error | undefined;
 
-  constructor(method: string, principal: Principal, deadlineMs: number, raw: RawCall) {
+  constructor(method: string, principal: Principal, deadlineMs: number, raw: RawCall, trace?: TraceContext) {
     this.method = method;
     this.principal = principal;
     this.deadlineMs = deadlineMs;
     this.#raw = raw;
+    this.trace = trace;
   }
 
   get metadata(): Metadata {

@@ -9,9 +9,11 @@ import {
   credentials,
   Metadata,
   type ServiceError,
+  status,
 } from '@grpc/grpc-js';
 import type { Call } from './call.ts';
 import type { MethodShape, RequestOf, ResponseOf, ServiceShape } from './service.ts';
+import { clientSpan, endRpcSpan } from './spans.ts';
 import { fromStatus } from './status-details.ts';
 
 export interface ClientSettings {
@@ -91,12 +93,15 @@ function unary(
   options: CallSettings,
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
+    const metadata = metadataOf(settings, options);
+    const span = clientSpan(m.path, metadata, options.parent?.trace);
     const done = (error: ServiceError | null, response?: unknown) => {
       release();
+      endRpcSpan(span, error === null ? status.OK : error.code);
       if (error === null) resolve(response);
       else reject(fromStatus(error));
     };
-    const args = [metadataOf(settings, options), callOptions(settings, options)] as const;
+    const args = [metadata, callOptions(settings, options)] as const;
     const started: ClientUnaryCall = client.makeUnaryRequest(
       m.path,
       m.requestSerialize,
@@ -118,13 +123,16 @@ function clientStream(
 ): Promise<unknown> {
   return new Promise((resolve, reject) => {
     let over = false;
+    const metadata = metadataOf(settings, options);
+    const span = clientSpan(m.path, metadata, options.parent?.trace);
     const done = (error: ServiceError | null, response?: unknown) => {
       over = true;
       release();
+      endRpcSpan(span, error === null ? status.OK : error.code);
       if (error === null) resolve(response);
       else reject(fromStatus(error));
     };
-    const args = [metadataOf(settings, options), callOptions(settings, options)] as const;
+    const args = [metadata, callOptions(settings, options)] as const;
     const started: ClientWritableStream<unknown> = client.makeClientStreamRequest(
       m.path,
       m.requestSerialize,
@@ -169,7 +177,10 @@ async function* serverStream(
   settings: ClientSettings,
   options: CallSettings,
 ): AsyncGenerator<unknown, void> {
-  const args = [metadataOf(settings, options), callOptions(settings, options)] as const;
+  const metadata = metadataOf(settings, options);
+  const span = clientSpan(m.path, metadata, options.parent?.trace);
+  let code: status = status.OK;
+  const args = [metadata, callOptions(settings, options)] as const;
   const started: ClientReadableStream<unknown> = client.makeServerStreamRequest(
     m.path,
     m.requestSerialize,
@@ -181,9 +192,11 @@ async function* serverStream(
   try {
     yield* started;
   } catch (error) {
+    code = isServiceError(error) ? error.code : status.UNKNOWN;
     throw isServiceError(error) ? fromStatus(error) : error;
   } finally {
     release();
+    endRpcSpan(span, code);
     started.cancel(); // when the reader stops early
   }
 }

@@ -4,6 +4,7 @@ import { status } from '@grpc/grpc-js';
 import { Histogram, type Registry } from 'prom-client';
 import type { Logger } from '#lib/telemetry/logger.ts';
 import { DURATION_BUCKETS } from '#lib/telemetry/metrics.ts';
+import type { TraceContext } from '#lib/telemetry/trace.ts';
 import { Call, type RawCall } from './call.ts';
 import { deadlineExceeded, permissionDenied, RpcError, unauthenticated } from './errors.ts';
 import { toStatus } from './status-details.ts';
@@ -35,12 +36,12 @@ export class Gate {
    * @param streaming streams may be meant to stay open: without a deadline they end with their connection
    * @throws RpcError when the caller is unknown or may not
    */
-  enter(method: string, raw: RawCall, streaming: boolean): Call {
+  enter(method: string, raw: RawCall, streaming: boolean, trace?: TraceContext): Call {
     const principal = this.authenticate(raw);
     if (!mayCall(principal, method)) throw permissionDenied(`The token "${principal.name}" may not call ${method}.`);
     const deadline = Number(raw.getDeadline());
     const missing = streaming ? Number.POSITIVE_INFINITY : Date.now() + this.#defaultDeadlineMs;
-    return new Call(method, principal, Number.isFinite(deadline) ? deadline : missing, raw);
+    return new Call(method, principal, Number.isFinite(deadline) ? deadline : missing, raw, trace);
   }
 
   authenticate(raw: RawCall): Principal {

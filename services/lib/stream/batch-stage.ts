@@ -1,8 +1,10 @@
 import { type JetStreamClient, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
+import { SpanKind } from '@opentelemetry/api';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import { batchSpan, type TraceContext, traced } from '#lib/telemetry/trace.ts';
 import { failPoint } from './fail-points.ts';
 import { type LogMessage, LogReader } from './log-reader.ts';
 import { Ownership, type Tenant } from './ownership.ts';
@@ -21,8 +23,9 @@ export interface BatchHandler {
   /**
    * Messages in order; all that was waiting, at most `maxMessages`. Throwing makes the partition start over with open().
    * Called with none when nothing came for `idleMs`.
+   * @param trace the span of all this, when it is recorded: what is published because of it says so
    */
-  apply(messages: readonly LogMessage[]): Promise<void>;
+  apply(messages: readonly LogMessage[], trace?: TraceContext): Promise<void>;
   /** The partition is left in good order: finish what is buffered. */
   close(): Promise<void>;
 }
@@ -150,13 +153,25 @@ class BatchRunner implements Tenant {
     const messages = reader.take(maxMessages);
     if (messages.length > 0) failPoint(stage, 'after_read');
     const started = performance.now();
-    await this.handler.apply(messages);
+    const span = this.spanOf(messages);
+    await traced(span, () => this.handler.apply(messages, span?.spanContext()));
     this.metrics.batch(stage, this.partition, {
       steps: messages.length,
       ms: performance.now() - started,
       lag: reader.length + reader.pending,
       clock: messages.at(-1)?.storedAt ?? Date.now(),
     });
+  }
+
+  private spanOf(messages: readonly LogMessage[]) {
+    const causes = messages.flatMap(({ trace }) => trace ?? []);
+    if (causes.length === 0) return undefined;
+    const attributes = {
+      'messaging.system': 'nats',
+      'messaging.batch.message_count': messages.length,
+      'recur.partition': this.partition,
+    };
+    return batchSpan(`${this.options.stage} batch`, causes, { kind: SpanKind.CONSUMER, attributes });
   }
 
   private async pause(reader: LogReader, ms: number): Promise<void> {

@@ -1,3 +1,4 @@
+import type { TraceContext } from '#lib/telemetry/trace.ts';
 import type { BatchResult, Position, Sweep } from './batch.ts';
 import type { ActiveDefinition, PendingWork } from './processor.ts';
 import { before, type DueTimer } from './timers.ts';
@@ -24,6 +25,7 @@ export class CommitGroup implements Commit {
   /** A timer fired or was cancelled: which is the next one only the store can tell. */
   timersGone = false;
   private readonly recovered = new Map<string, boolean>();
+  private readonly traces = new Map<string, TraceContext>();
   private steps = 0;
   private batches = 0;
   private since = 0;
@@ -37,7 +39,7 @@ export class CommitGroup implements Commit {
   }
 
   /** `recovered`: some of the batch had been published before, so its work may have been begun before. */
-  add(result: BatchResult, steps: number, recovered: boolean, now: number): void {
+  add(result: BatchResult, steps: number, recovered: boolean, now: number, trace?: TraceContext): void {
     if (this.empty) this.since = now;
     this.batches++;
     this.steps += steps;
@@ -48,6 +50,7 @@ export class CommitGroup implements Commit {
     for (const [key, work] of result.pending) {
       this.pending.set(key, work);
       this.recovered.set(key, recovered);
+      if (trace !== undefined) this.traces.set(key, trace);
     }
     this.definitions.push(...result.definitions);
     this.sweeps = result.sweeps;
@@ -62,7 +65,9 @@ export class CommitGroup implements Commit {
   /** Outside work that is to be begun once the group is committed. */
   work(): PendingWork[] {
     const work: PendingWork[] = [];
-    for (const [key, w] of this.pending) if (w) work.push({ key, ...w, recovered: this.recovered.get(key) === true });
+    for (const [key, w] of this.pending) {
+      if (w) work.push({ key, ...w, recovered: this.recovered.get(key) === true, trace: this.traces.get(key) });
+    }
     return work;
   }
 

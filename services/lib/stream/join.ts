@@ -1,4 +1,6 @@
+import type { TraceContext } from '#lib/telemetry/trace.ts';
 import { subjects } from '#lib/topology/topology.ts';
+import { BatchTraces } from './batch-traces.ts';
 import { decodeFrame, type LogRecord } from './frames.ts';
 import type { LogMessage, LogReader } from './log-reader.ts';
 import { type ClockMode, type ItemFrame, type Step, stepsOf } from './steps.ts';
@@ -14,6 +16,7 @@ export class Join {
   private upstreamThrough = 0;
   private upstreamRecords: LogRecord[] = [];
   private upstreamAt = 0;
+  private readonly traces = new BatchTraces();
   private clock: number;
   private skip: number;
   private ended = false;
@@ -67,6 +70,11 @@ export class Join {
     return taken;
   }
 
+  /** The spans that wrote the frames with steps up to this one, upstream's first; each is told once. */
+  takeTraces(throughSeq: number): TraceContext[] {
+    return this.traces.take(throughSeq);
+  }
+
   /** Calls back once when more may be available. */
   onArrival(callback: () => void): void {
     const { items, upstream } = this.options;
@@ -88,11 +96,14 @@ export class Join {
       const frame = decodeFrame(m.data);
       this.upstreamThrough = Math.max(this.upstreamThrough, frame.throughSeq);
       for (const r of frame.records) if (r.originSeq >= this.options.fromSeq) this.upstreamRecords.push(r);
+      const first = frame.records[0];
+      if (m.trace && first) this.traces.upstream(first.originSeq, m.trace);
     }
     return true;
   }
 
   private append(m: LogMessage): void {
+    if (m.trace) this.traces.item(m.seq, m.trace);
     const item: ItemFrame = {
       seq: m.seq,
       storedAt: m.storedAt,

@@ -1,4 +1,5 @@
 import { type ConsumerMessages, DeliverPolicy, type JetStreamClient, type JsMsg } from '@nats-io/jetstream';
+import { isTracing, sampledOf, type TraceContext } from '#lib/telemetry/trace.ts';
 
 export interface LogMessage {
   readonly seq: number;
@@ -6,6 +7,8 @@ export interface LogMessage {
   /** JetStream's timestamp, ms. */
   readonly storedAt: number;
   readonly data: Buffer;
+  /** The span that wrote it, when that is recorded. */
+  readonly trace?: TraceContext | undefined;
 }
 
 /** What a reader holds at most before it stops asking the server for more. */
@@ -161,6 +164,7 @@ export class LogReader {
       subject: m.subject,
       storedAt: Number(m.timestampNanos / 1_000_000n),
       data: bufferOf(m.data),
+      trace: isTracing() ? sampledOf(m.headers?.get('traceparent')) : undefined,
     });
     const waiting = this.waiting;
     this.waiting = undefined;

@@ -1,5 +1,7 @@
+import { SpanKind } from '@opentelemetry/api';
 import { Definition } from '#gen/recur/log/v1/changes.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
+import { batchSpan, type TraceContext, traced } from '#lib/telemetry/trace.ts';
 import { itemSubjects, STREAMS, subjects, WIRING } from '#lib/topology/topology.ts';
 import { type BatchInput, type BatchResult, PoisonError, type Position, SWEEP_KIND } from './batch.ts';
 import { CommitGroup } from './commit-group.ts';
@@ -17,6 +19,7 @@ import { StateCache } from './state-cache.ts';
 import type { Step } from './steps.ts';
 import { ConflictError, type Coverage, SubjectWriter } from './subject-writer.ts';
 import { type DueTimer, splitTimerKey } from './timers.ts';
+import { traceHeaders } from './trace-headers.ts';
 
 const MAX_STEPS = 2_048;
 const MAX_TIMERS = 4_096;
@@ -104,10 +107,13 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     }
   }
 
-  async append(records: readonly OutcomeRecord[]): Promise<void> {
+  async append(records: readonly OutcomeRecord[], traces: readonly TraceContext[] = []): Promise<void> {
     const subject = subjects.log(this.partition, 'outcome');
-    const frame = records.map((r) => ({ ...blank, ...r }));
-    await this.deps.js.publish(subject, encodeFrame({ ...NO_COVERAGE, records: frame }));
+    const frame = encodeFrame({ ...NO_COVERAGE, records: records.map((r) => ({ ...blank, ...r })) });
+    const attributes = { 'messaging.destination.name': subject };
+    const name = `${this.spec.stage} outcomes`;
+    const span = traces.length > 0 ? batchSpan(name, traces, { kind: SpanKind.PRODUCER, attributes }) : undefined;
+    await traced(span, () => this.deps.js.publish(subject, frame, traceHeaders(span?.spanContext())));
   }
 
   private async run(): Promise<void> {
@@ -187,15 +193,37 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     failPoint(this.spec.stage, 'after_read');
     const started = performance.now();
     const input = await this.prepare();
-    const result = await this.execute(input);
-    const repeated = await this.publish(result);
-    this.accept(input, result, repeated);
+    const span = this.spanOf(input, started);
+    await traced(span, () => this.carryOut(input, span?.spanContext()));
     if (definition || this.position.seq <= this.aloneUntil || this.group.full(performance.now())) await this.commit();
     this.metrics.batch(this.spec.stage, this.partition, {
       steps: input.steps.length,
       ms: performance.now() - started,
       lag: this.join.available + this.readers.reduce((n, r) => n + r.length + r.pending, 0),
       clock: this.position.clock,
+    });
+  }
+
+  private async carryOut(input: BatchInput<S>, trace: TraceContext | undefined): Promise<void> {
+    const result = await this.execute(input);
+    const repeated = await this.publish(result, trace);
+    this.accept(input, result, repeated, trace);
+  }
+
+  /** One span for the whole batch, because of the frames it is made of or, now and then, of timers. */
+  private spanOf({ steps, due }: BatchInput<S>, startedAt: number) {
+    const causes = steps.length > 0 ? this.join.takeTraces((steps.at(-1) as Step).seq) : [];
+    if (causes.length === 0 && due.length === 0) return undefined;
+    const { stage } = this.spec;
+    return batchSpan(`${stage} batch`, causes, {
+      kind: SpanKind.CONSUMER,
+      startedAt,
+      attributes: {
+        'messaging.system': 'nats',
+        'messaging.batch.message_count': steps.length,
+        'recur.partition': this.partition,
+        'recur.timers': due.length,
+      },
     });
   }
 
@@ -294,7 +322,7 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
   }
 
   /** Returns whether some of it was there already: an owner before us, or we ourselves, had come further than Redis tells. */
-  private async publish(result: BatchResult): Promise<boolean> {
+  private async publish(result: BatchResult, trace: TraceContext | undefined): Promise<boolean> {
     const { stage } = this.spec;
     const { position } = result;
     const own = subjects.log(this.partition, WIRING[stage].output);
@@ -314,7 +342,7 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     await Promise.all(
       [...bySubject].map(async ([subject, outputs]) => {
         const writer = await this.writer(subject);
-        await writer.publish(outputs, end, this.announce && subject === own);
+        await writer.publish(outputs, end, this.announce && subject === own, trace);
       }),
     );
     failPoint(stage, 'after_publish');
@@ -322,9 +350,9 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
   }
 
   /** The batch is published: from here on it is only a matter of time until it is committed, by us or by the next owner. */
-  private accept(input: BatchInput<S>, result: BatchResult, repeated: boolean): void {
+  private accept(input: BatchInput<S>, result: BatchResult, repeated: boolean, trace: TraceContext | undefined): void {
     this.position = result.position;
-    this.group.add(result, input.steps.length, repeated, performance.now());
+    this.group.add(result, input.steps.length, repeated, performance.now(), trace);
     for (const due of result.timers.values()) if (due !== null) this.nextDue = Math.min(this.nextDue, due);
     // What is due next among the stored ones is asked for when it matters: before the next batch, or at the commit.
     if (this.group.timersGone) this.nextDue = Number.NEGATIVE_INFINITY;

@@ -1,4 +1,5 @@
 import type { RecordKind } from '#gen/recur/log/v1/frame.ts';
+import type { TraceContext } from '#lib/telemetry/trace.ts';
 
 /**
  * What a service brings to the kit. Everything here is pure: no clock, no I/O, no randomness; the same arguments give the
@@ -139,6 +140,8 @@ export interface PendingWork {
   readonly bytes: Uint8Array;
   /** True when an earlier owner may already have begun it. */
   readonly recovered: boolean;
+  /** The span that decided it, when that is recorded. */
+  readonly trace?: TraceContext | undefined;
 }
 
 /** What an effect on the world may do with the partition it came from. */
@@ -146,8 +149,11 @@ export interface PartitionHandle {
   readonly partition: number;
   /** False once the lease is lost: stop working on its behalf. */
   readonly owned: boolean;
-  /** Append a record to `log.<partition>.outcome`, from where the stage reads it. Resolves when stored. */
-  append(records: readonly OutcomeRecord[]): Promise<void>;
+  /**
+   * Append a record to `log.<partition>.outcome`, from where the stage reads it. Resolves when stored.
+   * @param traces recorded spans that it comes of
+   */
+  append(records: readonly OutcomeRecord[], traces?: readonly TraceContext[]): Promise<void>;
 }
 
 export interface OutcomeRecord {

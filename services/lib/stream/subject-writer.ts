@@ -1,5 +1,7 @@
 import { JetStreamApiCodes, JetStreamApiError, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
+import type { TraceContext } from '#lib/telemetry/trace.ts';
 import { decodeFrame, encodeFrame, type LogRecord } from './frames.ts';
+import { traceHeaders } from './trace-headers.ts';
 
 /** Somebody else wrote to a subject that is ours: an owner before us that had not noticed, or after us. */
 export class ConflictError extends Error {}
@@ -73,8 +75,16 @@ export class SubjectWriter {
     return seq <= throughSeq || (seq === aheadSeq && ordinal < ahead);
   }
 
-  /** Publishes what is not there yet. With `announce`, progress is told even when there is nothing to say. */
-  async publish(outputs: readonly PlacedRecord[], end: Coverage, announce: boolean): Promise<void> {
+  /**
+   * Publishes what is not there yet. With `announce`, progress is told even when there is nothing to say.
+   * @param trace the span this comes of; said in every frame with records
+   */
+  async publish(
+    outputs: readonly PlacedRecord[],
+    end: Coverage,
+    announce: boolean,
+    trace?: TraceContext,
+  ): Promise<void> {
     const fresh = outputs.filter((o) => !this.has(o.seq, o.ordinal));
     if (fresh.length === 0) {
       if (announce && end.throughSeq > this.covered.throughSeq) await this.send([], end);
@@ -86,24 +96,28 @@ export class SubjectWriter {
       chunk.push(o.record);
       bytes += o.record.body.length + o.record.customerId.length + 32;
       const isLast = i === fresh.length - 1;
-      if (isLast) await this.send(chunk, end);
+      if (isLast) await this.send(chunk, end, trace);
       else if (bytes >= MAX_FRAME_BYTES) {
         const { seq: aheadSeq, ordinal, record } = o;
         // What comes in the next frame may be older than the end of the batch: time must not run ahead of it.
         const watermarkMs = Math.min(end.watermarkMs, record.timeMs);
-        await this.send(chunk, { throughSeq: aheadSeq - 1, ahead: ordinal + 1, aheadSeq, watermarkMs });
+        await this.send(chunk, { throughSeq: aheadSeq - 1, ahead: ordinal + 1, aheadSeq, watermarkMs }, trace);
         chunk = [];
         bytes = 0;
       }
     }
   }
 
-  private async send(records: LogRecord[], coverage: Coverage): Promise<void> {
+  private async send(records: LogRecord[], coverage: Coverage, trace?: TraceContext): Promise<void> {
     const data = encodeFrame({ ...coverage, records });
-    const expect = { lastSubjectSequence: this.lastSeq };
+    const options = {
+      expect: { lastSubjectSequence: this.lastSeq },
+      ...{ timeout: PUBLISH_TIMEOUT_MS, retries: 0 },
+      ...traceHeaders(trace),
+    };
     const { seq } = await this.retry(async (times) => {
       try {
-        return await this.js.publish(this.subject, data, { expect, timeout: PUBLISH_TIMEOUT_MS, retries: 0 });
+        return await this.js.publish(this.subject, data, options);
       } catch (error) {
         const ours = times > 0 && isWrongSequence(error) ? await this.stored(data) : undefined;
         if (ours === undefined) throw error;

@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
+import { traceFields } from './trace.ts';
 
 export type { Logger };
 
@@ -24,13 +25,14 @@ export interface LoggerOptions {
   readonly destination?: DestinationStream;
 }
 
-/** JSON lines on stdout, with service and replica. Never log requests, traits or identifiers: redaction is the last net. */
+/** JSON lines on stdout, with service and replica, and the trace they belong to. Never log requests, traits or identifiers: redaction is the last net. */
 export function createLogger({ service, replica, level, destination }: LoggerOptions): Logger {
   const options = {
     level,
     base: { service, replica },
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
+    mixin: traceFields,
     redact: { paths: HIDDEN.flatMap((field) => [field, `*.${field}`]), censor: '[hidden]' },
   };
   // Synchronous, so that the last words before an exit are not lost.

@@ -17,6 +17,7 @@ import type { Engine } from '../engine/engine.ts';
 import { SINK_LIMITS, Sink } from '../processor.ts';
 import { writeShares } from '../store/shares.ts';
 import { ClickHouseSinkStore, sourceName } from '../store/sink-store.ts';
+import { SinkTraces } from './sink-traces.ts';
 
 /**
  * What becomes rows: the outputs of the stages. Outcomes, ticks and handovers are how stages talk to themselves; an outcome
@@ -43,6 +44,7 @@ export interface SinkStageParts {
 export class SinkStage {
   readonly #parts: SinkStageParts;
   readonly #metrics: SinkMetrics;
+  readonly #traces = new SinkTraces();
   /** Journeys whose shares are written. */
   readonly #revisions = new Map<string, number>();
   #sink: Sink | undefined;
@@ -94,8 +96,9 @@ export class SinkStage {
         this.#sink = sink;
         return { fromSeq: sink.fromSeq };
       },
-      apply: async (messages) => {
+      apply: async (messages, trace) => {
         if (!alive()) return;
+        if (trace !== undefined) this.#traces.taken(trace, messages.at(-1)?.seq ?? 0);
         await this.#planShares(messages);
         await this.#sink?.accept(messages.map(toFrame));
         this.#metrics.through.set(this.#sink?.throughSeq ?? 0);
@@ -122,6 +125,7 @@ export class SinkStage {
         this.#metrics.inserted(block, ms);
         this.#parts.onStored?.(block.table);
       },
+      onWritten: (throughSeq) => this.#traces.written(throughSeq),
       onError,
     });
     // The log is kept by limits: what ran out of them before it was written here cannot come back.

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import type { WriteKeys } from '#lib/config/write-keys.ts';
+import { served } from '#lib/telemetry/http-span.ts';
 import { type Request, type Route, readRequest, routeOf } from '../core/request.ts';
 import { Violations } from '../core/violations.ts';
 import type { IngestMetrics } from '../metrics.ts';
@@ -39,7 +40,7 @@ export class HttpApi {
 
   /** For node:http: answers every request, never throws. */
   readonly handle = (request: IncomingMessage, response: ServerResponse): void => {
-    this.#answer(request, response).catch((error: unknown) => {
+    served(request, response, knownPath, () => this.#answer(request, response)).catch((error: unknown) => {
       this.#parts.logger.error({ err: error, method: request.method }, 'request failed unexpectedly');
       answerProblem(response, { status: 500, code: 'internal', message: 'Internal error. Send the request again.' });
     });
@@ -171,6 +172,9 @@ export class HttpApi {
     answerProblem(response, problem);
   }
 }
+
+/** All of them are known: a path that none of them is may hold anything. */
+const knownPath = (path: string) => (routeOf(path) === undefined ? undefined : path);
 
 function answerOrStored(response: ServerResponse, problem: Problem | undefined): void {
   if (problem !== undefined) answerProblem(response, problem);

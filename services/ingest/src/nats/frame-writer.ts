@@ -1,9 +1,11 @@
+import { SpanKind } from '@opentelemetry/api';
 import { encodeFrame, type LogRecord } from '#lib/stream/frames.ts';
+import { activeTrace, batchSpan, type TraceContext, traced } from '#lib/telemetry/trace.ts';
 import { type EventLog, LogRefusal } from '../processor.ts';
 
 /** What the writer needs of JetStream: resolves once the frame is stored, throws a LogRefusal otherwise. */
 export interface FramePublisher {
-  publish(frame: Uint8Array): Promise<void>;
+  publish(frame: Uint8Array, trace?: TraceContext): Promise<void>;
   /** False while the server is known to be away: nothing is even tried. */
   readonly reachable: boolean;
 }
@@ -43,6 +45,7 @@ interface Waiting {
   frames: number;
   failure: LogRefusal | undefined;
   readonly bytes: number;
+  readonly trace: TraceContext | undefined;
   readonly done: () => void;
   readonly failed: (error: LogRefusal) => void;
 }
@@ -92,8 +95,9 @@ export class FrameWriter implements EventLog {
       return Promise.reject(refusal);
     }
     if (records.length === 0) return Promise.resolve();
+    const trace = activeTrace();
     return new Promise<void>((done, failed) => {
-      this.#queue.push({ records, taken: 0, frames: 0, failure: undefined, bytes, done, failed });
+      this.#queue.push({ records, taken: 0, frames: 0, failure: undefined, bytes, trace, done, failed });
       this.#queuedRecords += records.length;
       this.#queuedBytes += bytes;
       this.#pendingBytes += bytes;
@@ -133,8 +137,9 @@ export class FrameWriter implements EventLog {
     this.#inFlight++;
     const started = this.#clock();
     let failure: LogRefusal | undefined;
+    const span = frameSpan(riders, frame.length);
     try {
-      await this.#publisher.publish(data);
+      await traced(span, () => this.#publisher.publish(data, span?.spanContext()));
       this.#observer.stored(frame.length, data.length, this.#clock() - started);
     } catch (error) {
       failure = error instanceof LogRefusal ? error : new LogRefusal('away', 'The log failed.', RETRY_MS, error);
@@ -202,4 +207,12 @@ export class FrameWriter implements EventLog {
       waiting.failed(failure);
     }
   }
+}
+
+/** Many requests may share a frame: it belongs to the first of those that are traced, and names the others. */
+function frameSpan(riders: readonly Waiting[], records: number) {
+  const causes = riders.flatMap(({ trace }) => trace ?? []);
+  if (causes.length === 0) return undefined;
+  const attributes = { 'messaging.system': 'nats', 'messaging.batch.message_count': records };
+  return batchSpan('ingest frame', causes, { kind: SpanKind.PRODUCER, attributes });
 }

@@ -2,6 +2,8 @@ import { JetStreamApiError, type JetStreamClient, jetstream } from '@nats-io/jet
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Logger } from 'pino';
 import { encodeFrame } from '#lib/stream/frames.ts';
+import { traceHeaders } from '#lib/stream/trace-headers.ts';
+import type { TraceContext } from '#lib/telemetry/trace.ts';
 import { LANE, STREAMS, subjects } from '#lib/topology/topology.ts';
 import { LogRefusal } from '../processor.ts';
 import type { FramePublisher } from './frame-writer.ts';
@@ -32,10 +34,11 @@ export class JetStreamPublisher implements FramePublisher {
     return this.#connected && !this.#closed;
   }
 
-  async publish(frame: Uint8Array): Promise<void> {
+  async publish(frame: Uint8Array, trace?: TraceContext): Promise<void> {
     try {
       // When the connection breaks the answer can only be lost: the sender hears it now, not after the time-out.
-      const options = { timeout: PUBLISH_TIMEOUT_MS, retries: 1, expect: { streamName: STREAMS.ingest.name } };
+      const expect = { streamName: STREAMS.ingest.name };
+      const options = { timeout: PUBLISH_TIMEOUT_MS, retries: 1, expect, ...traceHeaders(trace) };
       const ack = await Promise.race([this.#js.publish(this.#subject, frame, options), this.#cut.promise]);
       checkAck(ack);
     } catch (error) {

@@ -1,10 +1,13 @@
 import type { PartitionHandle } from '#lib/stream/processor.ts';
+import type { TraceContext } from '#lib/telemetry/trace.ts';
 import type { Send } from '../channels/channel.ts';
 
 /** One send under way in this process. */
 export interface Job extends Send {
   /** May change: the partition was given up and taken again by this same process. */
   handle: PartitionHandle;
+  /** The span this belongs to: that decided it, or later the last call. */
+  trace: TraceContext | undefined;
   /** Calls made. */
   attempts: number;
   /** Times the provider was asked whether it has the message, in a row without an answer that settles it. */

@@ -1,5 +1,7 @@
+import { SpanKind } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import { DeliveryStatus } from '#gen/recur/log/v1/changes.ts';
+import { batchSpan, within } from '#lib/telemetry/trace.ts';
 import { type CallResult, type Channel, ComposeError } from '../channels/channel.ts';
 import type { BegunMarks } from '../store/begun-marks.ts';
 import type { Job } from './job.ts';
@@ -118,8 +120,12 @@ export class Lane {
     this.calls++;
     job.attempts++;
     const end = metrics.seconds.startTimer({ channel: channel.name });
-    void channel.call(message).then((result) => {
+    const span = spanOf(job, channel.name);
+    void within(span, () => channel.call(message)).then((result) => {
       end({ result: result.kind });
+      span?.setAttribute('recur.result', result.kind);
+      span?.end();
+      job.trace = span?.spanContext();
       this.calls--;
       outbox.answered(job, result);
       if (this.calls === 0) this.drained?.();
@@ -145,4 +151,11 @@ export class Lane {
     }
     return undefined;
   }
+}
+
+/** Of one call to a provider: who gets the message is not said. */
+function spanOf({ trace, attempts, work }: Job, channel: string) {
+  if (trace === undefined) return undefined;
+  const attributes = { 'recur.attempt': attempts, 'recur.template': work.request?.templateId ?? '' };
+  return batchSpan(`${channel} send`, [trace], { kind: SpanKind.CLIENT, attributes });
 }

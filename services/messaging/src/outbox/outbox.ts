@@ -57,7 +57,7 @@ export class Outbox implements Verdicts {
     if (this.waits.stopped) return;
     const recovered: Job[] = [];
     const fresh: Job[] = [];
-    for (const { key, customerId, bytes, recovered: again } of pending) {
+    for (const { key, customerId, bytes, recovered: again, trace } of pending) {
       const known = this.jobs.get(key);
       if (known) {
         this.adopt(known, handle);
@@ -65,7 +65,7 @@ export class Outbox implements Verdicts {
       }
       // `bytes` belong to the kit; decoding copies them.
       const work = SendWork.decode(bytes);
-      const job: Job = { key, customerId, work, handle, attempts: 0, lookups: 0, mayHaveBegun: false };
+      const job: Job = { key, customerId, work, handle, attempts: 0, lookups: 0, mayHaveBegun: false, trace };
       this.jobs.set(key, job);
       if (again) recovered.push(job);
       else fresh.push(job);
@@ -139,7 +139,7 @@ export class Outbox implements Verdicts {
   }
 
   settle(job: Job, status: DeliveryStatus, reason: string, providerId = ''): void {
-    const { key, customerId, handle, attempts, work } = job;
+    const { key, customerId, handle, attempts, work, trace } = job;
     const {
       idempotencyKey = key,
       journeyId,
@@ -155,7 +155,7 @@ export class Outbox implements Verdicts {
       ...{ status, reason, providerId, attempts },
     });
     this.parts.metrics.outcome(channelOf(job), status);
-    this.outcomes.add({ key, customerId, delivery, handle });
+    this.outcomes.add({ key, customerId, delivery, handle, trace });
   }
 
   /** Another owner will find it pending. */

@@ -1,6 +1,7 @@
 import { Delivery } from '#gen/recur/log/v1/changes.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import type { OutcomeRecord, PartitionHandle } from '#lib/stream/processor.ts';
+import type { TraceContext } from '#lib/telemetry/trace.ts';
 
 const MAX_RECORDS = 256;
 const RETRY_MS = 500;
@@ -10,6 +11,7 @@ export interface Settled {
   readonly key: string;
   readonly customerId: string;
   readonly delivery: Delivery;
+  readonly trace: TraceContext | undefined;
   handle: PartitionHandle;
 }
 
@@ -50,7 +52,8 @@ export class OutcomeWriter {
     for (let list = this.waiting.get(handle); list; list = this.waiting.get(handle)) {
       const batch = list.splice(0, MAX_RECORDS);
       if (list.length === 0) this.waiting.delete(handle);
-      if (await write(handle, batch.map(recordOf))) this.onStored(batch);
+      const traces = batch.flatMap(({ trace }) => trace ?? []);
+      if (await write(handle, batch.map(recordOf), traces)) this.onStored(batch);
       else this.onLost(batch);
     }
     this.writing.delete(handle);
@@ -59,10 +62,14 @@ export class OutcomeWriter {
 }
 
 /** Repeats until stored; false once the partition is lost. */
-async function write(handle: PartitionHandle, records: OutcomeRecord[]): Promise<boolean> {
+async function write(
+  handle: PartitionHandle,
+  records: OutcomeRecord[],
+  traces: readonly TraceContext[],
+): Promise<boolean> {
   while (handle.owned) {
     try {
-      await handle.append(records);
+      await handle.append(records, traces);
       return true;
     } catch {
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
