@@ -98,6 +98,13 @@ export const EDGES: readonly Edge[] = [
     why: '/metrics',
   })),
   {
+    name: 'traces-to-collector',
+    from: { all: true },
+    to: { namespaces: MONITORING },
+    ports: [4318],
+    why: 'spans, where they are asked for',
+  },
+  {
     name: 'monitoring-to-nats',
     from: { namespaces: MONITORING },
     to: app('nats'),
