@@ -56,11 +56,11 @@ export class ChdbEngine implements Engine {
     return row?.version ?? '';
   }
 
+  /** On a connection of its own: what takes long (a rollup) must not keep the others (the sink) waiting. */
   async command(sql: string, database?: string): Promise<void> {
-    if (database === undefined) return void (await run(this.#main, sql, {}));
     const session = new Session(this.#folder);
     try {
-      await run(session, `USE ${quoteName(database)}`, {});
+      if (database !== undefined) await run(session, `USE ${quoteName(database)}`, {});
       await run(session, sql, {});
     } finally {
       session.close();
