@@ -19,8 +19,11 @@ const RETRY_MS = 250;
 const LEADER_MS = 750;
 /** Of failures in a row the journal hears of the first and of every so many: every ten seconds of a server that is away. */
 const TOLD_EVERY = 10;
-/** Two of these missed, and the consumer is made anew: how soon reading goes on after the server was away. */
+/** How often a server that has nothing for us says that it is there. */
 const HEARTBEAT_MS = 1_000;
+/** Looked at so often; so many times in a row without a word, and the consumer is made anew. A process that stood still looks once. */
+const LOOK_MS = 500;
+const SILENT_LOOKS = 5;
 const CLOSE_MS = 500;
 /**
  * The client asks anew whether its consumer is still there, and when nobody can tell (a stream without a leader) waits as long as
@@ -125,21 +128,42 @@ export class LogReader {
       idle_heartbeat: HEARTBEAT_MS,
       expires: PULL_MS,
     });
-    void this.watch(messages);
+    const watch = this.watch(messages);
     this.closeCurrent = () => messages.close();
     if (this.stopped) return void (await messages.close());
-    for await (const m of messages) {
-      if (this.stopped) return;
-      if (m.seq < this.next) continue;
-      this.accept(m);
-      if (this.queue.length >= MAX_MESSAGES || this.bytes >= MAX_BYTES) await this.room();
-      if (this.stopped) return;
+    try {
+      for await (const m of messages) {
+        if (this.stopped) return;
+        watch.heard();
+        if (m.seq < this.next) continue;
+        this.accept(m);
+        if (this.queue.length >= MAX_MESSAGES || this.bytes >= MAX_BYTES) await this.room();
+        if (this.stopped) return;
+      }
+    } finally {
+      watch.stop();
     }
   }
 
-  /** Silence ends this consumer and makes a new one, which finds where it lives now. */
-  private async watch(messages: ConsumerMessages): Promise<void> {
-    for await (const { type } of messages.status()) if (type === 'heartbeats_missed') void messages.close();
+  /**
+   * Silence ends this consumer and makes a new one, which finds where it lives now. The client has a watch of its own, but after
+   * it has connected anew it asks whether its consumer is there, for as long as that takes, and watches nothing meanwhile.
+   */
+  private watch(messages: ConsumerMessages): { heard: () => void; stop: () => void } {
+    let looks = 0;
+    const heard = () => {
+      looks = 0;
+    };
+    const timer = setInterval(() => {
+      // Who has no room asks for nothing.
+      if (this.full !== undefined) looks = 0;
+      else if (++looks >= SILENT_LOOKS) void messages.close();
+    }, LOOK_MS);
+    const listen = async () => {
+      for await (const { type } of messages.status()) if (type === 'heartbeat' || type === 'discard') heard();
+    };
+    void listen();
+    return { heard, stop: () => clearInterval(timer) };
   }
 
   /** What a stream's limits removed before it was read is lost to this reader: nobody may miss that. */
