@@ -43,7 +43,8 @@ export const SIZING: Record<ServiceName, Sizing> = {
   identity: { ...stage, scalesByLag: false, scalesByCpu: false, keys: ['identifier.key', 'api-tokens.json'] },
   profile: { ...stage, keys: ['sealing.key', 'api-tokens.json'] },
   segmentation: stage,
-  journey: stage,
+  // Birthdays are sealed.
+  journey: { ...stage, keys: ['sealing.key', 'api-tokens.json'] },
   messaging: { ...stage, keys: ['sealing.key', 'api-tokens.json'] },
   // Its ClickHouse is embedded: one process has the folder, and most of the memory is ClickHouse's.
   analytics: {

@@ -44,7 +44,7 @@ function event(name: string): Uint8Array {
   ).finish();
 }
 
-const processor = new JourneyProcessor('Asia/Shanghai');
+const processor = new JourneyProcessor('Asia/Shanghai', () => undefined);
 const COUNT = 2_000_000;
 for (const [label, name, fresh] of [
   ['an event no journey waits for', 'Product Viewed', false],

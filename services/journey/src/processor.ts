@@ -14,8 +14,9 @@ import type {
 import { absorbState } from './core/absorb.ts';
 import { endWait } from './core/advance.ts';
 import { type Compiled, type CompiledJourneys, compileJourneys, DEFINITION_KIND } from './core/compile.ts';
-import { peekEventName } from './core/event/peek.ts';
+import { mayCarryTraits, peekEventName } from './core/event/peek.ts';
 import { SeenEvent } from './core/event/seen.ts';
+import { occasionOf, onOccasion } from './core/occasion.ts';
 import { partState } from './core/part.ts';
 import { placeOf } from './core/place.ts';
 import { onClass, onEvent, onSegment } from './core/react.ts';
@@ -27,21 +28,23 @@ type JourneyContext = Context<CompiledJourneys>;
 
 /**
  * The way of a record: most events are not waited for by any journey and end at the first `return`. Timer ids are journey
- * ids.
+ * ids; of moments that let customers in, those after an "@".
  */
 export class JourneyProcessor implements Processor<JourneyState, CompiledJourneys> {
   readonly #timeZone: string;
+  readonly #open: Open;
 
   /** @param timeZone IANA name of the shop's time zone. */
-  constructor(timeZone: string) {
+  constructor(timeZone: string, open: Open) {
     this.#timeZone = timeZone;
+    this.#open = open;
   }
 
   process(state: JourneyState | undefined, input: Input, ctx: JourneyContext, out: Effects): JourneyState | undefined {
     switch (input.kind) {
       case RecordKind.RECORD_KIND_EVENT: {
         const name = peekEventName(input.body);
-        if (name === undefined || !ctx.definitions.eventNames.has(name)) return undefined;
+        if (name === undefined || !(ctx.definitions.eventNames.has(name) || mayCarryTraits(name))) return undefined;
         const run = this.#run(state, ctx, out, input);
         return onEvent(run, new SeenEvent(name, input.body)) ? run.state : undefined;
       }
@@ -58,8 +61,10 @@ export class JourneyProcessor implements Processor<JourneyState, CompiledJourney
     }
   }
 
-  onTimer(state: JourneyState, journeyId: string, ctx: JourneyContext, out: Effects): JourneyState | undefined {
-    const enrolment = enrolmentIn(state, journeyId);
+  onTimer(state: JourneyState, timerId: string, ctx: JourneyContext, out: Effects): JourneyState | undefined {
+    const journeyId = occasionOf(timerId);
+    if (journeyId !== undefined) return onOccasion(this.#run(state, ctx, out), journeyId) ? state : undefined;
+    const enrolment = enrolmentIn(state, timerId);
     if (enrolment === undefined || enrolment.dueMs === 0 || enrolment.dueMs > ctx.now) return undefined;
     const place = placeOf(this.#run(state, ctx, out), enrolment);
     if (place !== undefined) endWait(place);
@@ -89,8 +94,8 @@ export class JourneyProcessor implements Processor<JourneyState, CompiledJourney
       if (state === undefined) return undefined;
       for (const [customerId, part] of partState(this.#run(state, ctx, out), departed)) {
         const enrolments = [...part.enrolments, ...part.past].map((e) => e.enrolmentId);
+        if (enrolments.length > 0 || part.traits.length > 0) out.handOver(customerId, stateCodec.encode(part));
         if (enrolments.length === 0) continue;
-        out.handOver(customerId, stateCodec.encode(part));
         const moved = EnrolmentsMoved.encode({ customerId, enrolmentIds: enrolments }).finish();
         out.emit(RecordKind.RECORD_KIND_ENROLMENTS_MOVED, moved);
       }
@@ -107,9 +112,13 @@ export class JourneyProcessor implements Processor<JourneyState, CompiledJourney
       journeys: ctx.definitions,
       state: state ?? emptyState(),
       effects: new EncodedEffects(out),
+      open: this.#open,
     };
   }
 }
+
+/** Plain text of a sealed value; undefined when it cannot be opened. */
+export type Open = (sealed: Uint8Array) => string | undefined;
 
 const NOWHERE = { seq: 0, index: 0 };
 
@@ -147,12 +156,15 @@ class EncodedEffects implements JourneyEffects {
 }
 
 /** The journey stage as the kit runs it. */
-export function journeyStage(timeZone: string): StageSpec<JourneyState, CompiledJourneys> {
+export function journeyStage(
+  timeZone: string,
+  open: Open = () => undefined,
+): StageSpec<JourneyState, CompiledJourneys> {
   const compiled: Compiled = new Map();
   return {
     stage: 'journey',
     codec: stateCodec,
-    processor: new JourneyProcessor(timeZone),
+    processor: new JourneyProcessor(timeZone, open),
     definitions: { compile: (active) => compileJourneys(active, compiled) },
   };
 }

@@ -6,10 +6,12 @@ import type { Readiness } from '#lib/boot/readiness.ts';
 import { CONFIG, LOGGER, NATS, READINESS, REDIS, REGISTRY } from '#lib/boot/tokens.ts';
 import type { ServiceConfig } from '#lib/config/config.ts';
 import { watchDefinitions } from '#lib/definitions/watch.ts';
+import type { KeyRing } from '#lib/seal/keys.ts';
+import { SealError, Sealer } from '#lib/seal/sealer.ts';
 import { type RunningStage, startStage } from '#lib/stream/stage.ts';
 import type { Logger } from '#lib/telemetry/logger.ts';
 import { DEFINITION_KIND } from './core/compile.ts';
-import { journeyStage } from './processor.ts';
+import { journeyStage, type Open } from './processor.ts';
 import { Relay } from './relay/relay.ts';
 
 /** Runs the processor on this replica's share of the partitions, and the relay of what it derives, from start to shutdown. */
@@ -29,10 +31,10 @@ export class Stage implements OnModuleInit, OnApplicationShutdown {
 
   async onModuleInit(): Promise<void> {
     const { nats, redis, logger, registry } = this;
-    const { partitions, clock, replicaId, shopTimeZone, streamReplicas } = this.config;
+    const { partitions, clock, replicaId, shopTimeZone, streamReplicas, sealingKeys } = this.config;
     const definitions = watchDefinitions(nats, [DEFINITION_KIND], { replicas: streamReplicas });
     const options = { nats, redis, logger, registry, partitions, clock, replicaId, definitions };
-    this.#running = await startStage(journeyStage(shopTimeZone), options);
+    this.#running = await startStage(journeyStage(shopTimeZone, opening(sealingKeys)), options);
     const onError = (error: unknown) => logger.error({ err: String(error) }, 'relay error');
     this.#relay = new Relay({ nats, partitions, replicas: streamReplicas, onError });
     await this.#relay.start();
@@ -43,4 +45,17 @@ export class Stage implements OnModuleInit, OnApplicationShutdown {
     await this.#running?.stop();
     await this.#relay?.stop();
   }
+}
+
+/** Without keys no sealed date is known. One whose key is gone is as good as none. */
+function opening(keys: KeyRing | undefined): Open {
+  const sealer = keys && new Sealer(keys);
+  return (sealed) => {
+    try {
+      return sealer?.open(sealed).toString('utf8');
+    } catch (error) {
+      if (error instanceof SealError) return undefined;
+      throw error;
+    }
+  };
 }

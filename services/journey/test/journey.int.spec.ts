@@ -297,7 +297,14 @@ test('definitions: versions, revisions, repeated requests, and errors that name 
   broken.id = 'broken';
   broken.definition!.nodes[3]!.kind = {
     $case: 'wait',
-    value: { duration: 'P1D', untilLocalTime: '', next: 'nowhere' },
+    value: {
+      duration: 'P1D',
+      untilLocalTime: '',
+      untilOpen: undefined,
+      untilDate: undefined,
+      noDate: '',
+      next: 'nowhere',
+    },
   };
   const invalid = await refused(client.createJourney({ journey: broken, requestId: '' }));
   expect(invalid.code).toBe(status.INVALID_ARGUMENT);

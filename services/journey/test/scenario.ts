@@ -1,3 +1,4 @@
+import { stringify } from 'yaml';
 import { StoredJourney } from '#gen/recur/journey/v1/journey.ts';
 import {
   ClassChange,
@@ -34,6 +35,8 @@ export type Happening = { at?: string; who?: string } & (
       source?: string;
       hops?: number;
     }
+  /** Traits by name; those of `sealed` are personal. `of` Recur itself, or of an identify event. */
+  | { traits: Record<string, unknown>; sealed?: readonly string[]; derived?: boolean; age?: string }
   | { enters: string }
   | { leaves: string }
   | { class: [dimension: string, from: string, to: string] }
@@ -41,6 +44,8 @@ export type Happening = { at?: string; who?: string } & (
   /** `who` gets the events with these numbers back, counted from 0; the others stay. */
   | { unmergedFrom: string; own: readonly number[] }
   | { move: Move; journey?: string }
+  /** One more journey. */
+  | { add: object }
   | { edit: string }
   | { delete: string }
   | { wait: true }
@@ -48,7 +53,7 @@ export type Happening = { at?: string; who?: string } & (
 
 /** A shop with journeys in memory: happenings in, lines about what the stage did out. */
 export class World {
-  readonly harness = new ProcessorHarness(journeyStage(ZONE));
+  readonly harness = new ProcessorHarness(journeyStage(ZONE, (sealed) => Buffer.from(sealed).toString()));
   readonly sends: { customerId: string; request: SendRequest }[] = [];
   readonly exposures: { customerId: string; exposure: Exposure }[] = [];
   readonly derived: { customerId: string; event: Event }[] = [];
@@ -59,10 +64,14 @@ export class World {
 
   /** Stores and starts a journey given in the file form. */
   add(text: string): this {
+    this.#launch(text);
+    return this;
+  }
+
+  #launch(text: string): HarnessOutput[] {
     const journey = read(text);
     this.#stored.set(journey.id, newJourney(journey, T0));
-    this.#move(journey.id, 'start');
-    return this;
+    return this.#move(journey.id, 'start');
   }
 
   play(happenings: readonly Happening[]): string[] {
@@ -78,6 +87,7 @@ export class World {
   #put(happening: Happening, who: string): HarnessOutput[] {
     const input = (kind: RecordKind, body: Uint8Array) => this.harness.input(who, kind, body, this.#now);
     const { RECORD_KIND_EVENT, RECORD_KIND_SEGMENT, RECORD_KIND_CLASS } = RecordKind;
+    if ('traits' in happening) return input(RECORD_KIND_EVENT, encodeTraits(happening, this.#now));
     if ('event' in happening) return input(RECORD_KIND_EVENT, encodeEvent(happening, this.#now));
     if ('enters' in happening || 'leaves' in happening) {
       const segmentId = 'enters' in happening ? happening.enters : happening.leaves;
@@ -99,6 +109,7 @@ export class World {
       return this.harness.unmerge(happening.unmergedFrom, whose, this.#now);
     }
     if ('move' in happening) return this.#move(happening.journey ?? this.#only(), happening.move);
+    if ('add' in happening) return this.#launch(stringify(happening.add));
     if ('edit' in happening) return this.#edit(happening.edit);
     if ('delete' in happening) return this.#define(happening.delete, undefined);
     return [];
@@ -211,5 +222,20 @@ export function encodeEvent(
         amount === undefined ? undefined : { orderId: order ?? 'o1', amountMicros: amount * 1e6, currency: 'CNY' },
       propertiesJson: Buffer.from(JSON.stringify(props ?? {})),
     }),
+  ).finish();
+}
+
+function encodeTraits(
+  { traits, sealed = [], derived, age }: Extract<Happening, { traits: object }>,
+  now: number,
+): Uint8Array {
+  const type = derived ? EventType.EVENT_TYPE_DERIVED : EventType.EVENT_TYPE_IDENTIFY;
+  const list = Object.entries(traits).map(([name, value]) => {
+    const text = Buffer.from(JSON.stringify(value));
+    return sealed.includes(name) ? { name, sealed: text } : { name, json: text };
+  });
+  const timeMs = now - (age ? ms(age) : 0);
+  return Event.encode(
+    Event.fromPartial({ messageId: 'm', type, timeMs, receivedAtMs: now, source: 'web', traits: list }),
   ).finish();
 }

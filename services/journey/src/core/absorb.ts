@@ -4,9 +4,11 @@ import { resume } from './advance.ts';
 import { mergeArms } from './assignment.ts';
 import { mayEnterAgain } from './enrol.ts';
 import { end, LeaveReason } from './leave.ts';
+import { onTraits } from './occasion.ts';
 import { placeOf } from './place.ts';
 import type { Run } from './run.ts';
 import { enrolmentIn, pastOf } from './state.ts';
+import { mergeTraits } from './traits.ts';
 
 type Side = 'own' | 'other';
 
@@ -15,6 +17,7 @@ type Side = 'own' | 'other';
  * - per journey one enrolment: the further one, of two equally far the older; the other leaves as merged;
  * - none that the re-entry rule would not have allowed beside what the other customer already went through;
  * - per journey the later finished entry;
+ * - per trait what was set last;
  * - per experiment one arm: that of the enrolment kept, else the one assigned first;
  * - the segments of `run` only: segmentation itself tells what the merge changed in them.
  */
@@ -25,6 +28,9 @@ export function absorbState(run: Run, other: JourneyState): void {
   state.past = mergePast(mine.past, other.past);
   const left = [...mine.past, ...other.past].filter((entry) => !state.past.includes(entry));
   state.shelvedPast = shelve([...mine.shelvedPast, ...other.shelvedPast, ...left]);
+  const traits = mergeTraits(mine.traits, other.traits);
+  state.traits = traits.kept;
+  state.shelvedTraits = shelve([...mine.shelvedTraits, ...other.shelvedTraits, ...traits.left]);
   state.shelved = shelve([...mine.shelved, ...other.shelved]);
   const owner = new Map<string, Side>();
   for (const journeyId of new Set(state.enrolments.map((enrolment) => enrolment.journeyId))) {
@@ -34,6 +40,7 @@ export function absorbState(run: Run, other: JourneyState): void {
   const preferred = (experimentId: string) => ownerOf(run, owner, experimentId);
   state.assignments = mergeArms(mine.assignments, other.assignments, preferred);
   catchUp(run);
+  onTraits(run, traits.adopted);
 }
 
 /** Leaves at most one enrolment of a journey; tells whose. */

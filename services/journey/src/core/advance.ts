@@ -7,14 +7,11 @@ import { arriveAtExit } from './nodes/exit.ts';
 import { arriveAtMessage } from './nodes/message.ts';
 import type { Outcome, Place } from './nodes/outcome.ts';
 import { arriveAtSplit } from './nodes/split.ts';
-import { arriveAtWait } from './nodes/wait.ts';
+import { arriveAtWait, dueAt, NEXT, NO_DATE } from './nodes/wait.ts';
 import { arriveAtWaitForEvent, TIMED_OUT, wayOutOfWaitForEvent } from './nodes/wait-for-event.ts';
 
 /** Nodes one enrolment may reach in all: a journey that goes round in circles ends. */
 export const MAX_STEPS = 100;
-
-/** The only way out of a wait. */
-const NEXT = 'next';
 
 /** Moves a customer to a node and on from there, until a node waits or the journey ends. */
 export function advance(place: Place, to: string, cameBy = ''): void {
@@ -96,7 +93,7 @@ export function endWait(place: Place, branch?: string): void {
     enrolment.parkedBranch ||= way;
     return;
   }
-  if (kind.$case === 'wait') advance(place, kind.value.next);
+  if (kind.$case === 'wait') advance(place, way === NO_DATE ? kind.value.noDate || kind.value.next : kind.value.next);
   else advance(place, wayOutOfWaitForEvent(kind.value, way), `${enrolment.nodeId}: ${way}`);
 }
 
@@ -106,4 +103,18 @@ export function resume(place: Place): boolean {
   if (parkedBranch === '') return false;
   endWait(place, parkedBranch);
   return true;
+}
+
+/** Traits changed: whoever waits for a date one of them names waits until the new one, or goes on when there is none any more. */
+export function reckonAgain(place: Place, names: readonly string[]): void {
+  const { run, enrolment, version } = place;
+  const kind = version.nodes.get(enrolment.nodeId)?.kind;
+  if (kind?.$case !== 'wait' || enrolment.dueMs === 0 || !names.includes(kind.value.untilDate?.trait ?? '')) return;
+  const dueMs = dueAt(enrolment.nodeId, kind.value, place, enrolment.nodeEnteredMs);
+  if (dueMs === undefined || dueMs <= run.now) {
+    endWait(place, dueMs === undefined ? NO_DATE : NEXT);
+    return;
+  }
+  enrolment.dueMs = dueMs;
+  run.effects.setTimer(enrolment.journeyId, dueMs);
 }

@@ -9,6 +9,9 @@ import {
   type Trigger,
   type WaitForEvent,
 } from '#gen/recur/journey/v1/journey.ts';
+import type { DateRule } from './dates/occurrence.ts';
+import { type OpeningHours, openingHours } from './dates/opening.ts';
+import { dateRule, type Moments, momentsOf } from './dates/schedule.ts';
 import { parseDuration, parseLocalTime } from './definition/duration.ts';
 import { requestName } from './event/peek.ts';
 
@@ -21,12 +24,22 @@ export interface CompiledVersion {
   readonly durations: ReadonlyMap<string, number>;
   /** Minutes since midnight, of waits until a time of day. */
   readonly localTimes: ReadonlyMap<string, number>;
+  /** Of waits until a date, and until the shop is open. */
+  readonly dates: ReadonlyMap<string, DateRule>;
+  readonly openings: ReadonlyMap<string, OpeningHours>;
+  /** When customers enter by time alone. */
+  readonly occasion: Occasion | undefined;
   readonly goalWithinMs: number;
   /** Event properties conditions of nodes read later. */
   readonly neededProperties: ReadonlySet<string>;
   /** Experiments of its splits and of its hold-out. */
   readonly experiments: ReadonlySet<string>;
 }
+
+/** What lets customers in when it is time: a date of theirs, or a schedule of the segment they are in. */
+export type Occasion =
+  | { readonly is: 'date'; readonly trait: string; readonly rule: DateRule }
+  | { readonly is: 'schedule'; readonly segmentId: string; readonly festival?: string; readonly moments: Moments };
 
 export interface CompiledJourney {
   readonly id: string;
@@ -44,6 +57,9 @@ export interface CompiledJourneys {
   readonly bySegment: ReadonlyMap<string, readonly CompiledJourney[]>;
   /** … by class dimension. */
   readonly byClass: ReadonlyMap<string, readonly CompiledJourney[]>;
+  /** Journeys that go by a date, by the name of the trait; those that go by a schedule, by the segment. */
+  readonly byTrait: ReadonlyMap<string, readonly CompiledJourney[]>;
+  readonly bySchedule: ReadonlyMap<string, readonly CompiledJourney[]>;
   /** Every event name that may matter to somebody: triggers, waits, goals and exit criteria of all versions. */
   readonly eventNames: ReadonlySet<string>;
 }
@@ -79,6 +95,8 @@ export function compileJourneys(active: readonly Definition[], compiled: Compile
     byEvent: new Map<string, CompiledJourney[]>(),
     bySegment: new Map<string, CompiledJourney[]>(),
     byClass: new Map<string, CompiledJourney[]>(),
+    byTrait: new Map<string, CompiledJourney[]>(),
+    bySchedule: new Map<string, CompiledJourney[]>(),
     eventNames: new Set<string>(),
   };
   // By id, so that several journeys one event concerns always come in the same order.
@@ -124,12 +142,17 @@ function compileJourney(id: string, body: Uint8Array): CompiledJourney | undefin
 function compileVersion(id: string, { version }: JourneyVersion, definition: JourneyDefinition): CompiledVersion {
   const durations = new Map<string, number>();
   const localTimes = new Map<string, number>();
+  const dates = new Map<string, DateRule>();
+  const openings = new Map<string, OpeningHours>();
   const needed = new Set<string>();
   const experiments = new Set([holdOutExperiment(id)]);
   for (const { id: nodeId, kind } of definition.nodes) {
     if (kind?.$case === 'wait') {
-      durations.set(nodeId, milliseconds(kind.value.duration));
-      const localTime = parseLocalTime(kind.value.untilLocalTime);
+      const { duration, untilLocalTime, untilDate, untilOpen } = kind.value;
+      durations.set(nodeId, milliseconds(duration));
+      if (untilDate !== undefined) dates.set(nodeId, dateRule(untilDate));
+      if (untilOpen !== undefined) openings.set(nodeId, openingHours(untilOpen));
+      const localTime = parseLocalTime(untilLocalTime);
       if (localTime !== undefined) localTimes.set(nodeId, localTime);
     } else if (kind?.$case === 'waitForEvent') durations.set(nodeId, milliseconds(kind.value.timeout));
     else if (kind?.$case === 'split') experiments.add(experimentOf(id, nodeId, kind.value.experimentId));
@@ -146,10 +169,22 @@ function compileVersion(id: string, { version }: JourneyVersion, definition: Jou
     nodes: new Map(definition.nodes.map((node) => [node.id, node])),
     durations,
     localTimes,
+    dates,
+    openings,
+    occasion: occasionOf(definition.trigger),
     goalWithinMs: milliseconds(definition.goal?.within ?? ''),
     neededProperties: needed,
     experiments,
   };
+}
+
+function occasionOf(trigger: Trigger | undefined): Occasion | undefined {
+  const kind = trigger?.kind;
+  if (kind?.$case === 'date') return { is: 'date', trait: kind.value.trait, rule: dateRule(kind.value) };
+  if (kind?.$case !== 'schedule') return undefined;
+  const { segmentId, when } = kind.value;
+  const festival = when?.$case === 'festival' ? when.value.name : undefined;
+  return { is: 'schedule', segmentId, ...(festival && { festival }), moments: momentsOf(kind.value) };
 }
 
 function milliseconds(duration: string): number {
@@ -185,7 +220,9 @@ function eventMatches(definition: JourneyDefinition): EventMatch[] {
 function indexTrigger(
   journey: CompiledJourney,
   trigger: Trigger | undefined,
-  index: Record<'byEvent' | 'bySegment' | 'byClass', Map<string, CompiledJourney[]>> & { eventNames: Set<string> },
+  index: Record<'byEvent' | 'bySegment' | 'byClass' | 'byTrait' | 'bySchedule', Map<string, CompiledJourney[]>> & {
+    eventNames: Set<string>;
+  },
 ): void {
   const add = (map: Map<string, CompiledJourney[]>, key: string) => map.set(key, [...(map.get(key) ?? []), journey]);
   switch (trigger?.kind?.$case) {
@@ -200,6 +237,12 @@ function indexTrigger(
       break;
     case 'classChanged':
       add(index.byClass, trigger.kind.value.dimension);
+      break;
+    case 'date':
+      add(index.byTrait, trigger.kind.value.trait);
+      break;
+    case 'schedule':
+      add(index.bySchedule, trigger.kind.value.segmentId);
       break;
     case 'api':
       add(index.byEvent, requestName(journey.id));

@@ -1,4 +1,5 @@
 import type { Enrolment, JourneyState, PastEntry } from '#gen/recur/journey/v1/state.ts';
+import { onTraits } from './occasion.ts';
 import type { Run } from './run.ts';
 import { emptyState, enrolmentIn, pastOf } from './state.ts';
 
@@ -16,8 +17,8 @@ export interface Departing {
 export function partState(run: Run, departing: readonly Departing[]): Map<string, JourneyState> {
   const { state } = run;
   const parts = new Map(departing.map(({ customerId }) => [customerId, emptyState()]));
-  const ownerOf = ({ triggerSeq, triggerIndex }: Enrolment | PastEntry) =>
-    parts.get(departing.find((d) => d.has(triggerSeq, triggerIndex))?.customerId ?? '');
+  const whose = (seq: number, index: number) => parts.get(departing.find((d) => d.has(seq, index))?.customerId ?? '');
+  const ownerOf = ({ triggerSeq, triggerIndex }: Enrolment | PastEntry) => whose(triggerSeq, triggerIndex);
   const stays: JourneyState = { ...emptyState(), segments: state.segments, assignments: state.assignments };
   for (const enrolment of state.enrolments) {
     const part = ownerOf(enrolment);
@@ -34,9 +35,27 @@ export function partState(run: Run, departing: readonly Departing[]): Map<string
     const to = ownerOf(entry) ?? stays;
     (pastOf(to, entry.journeyId) ? to.shelvedPast : to.past).push(entry);
   }
+  const restored = partTraits(state, stays, whose);
   for (const part of parts.values()) part.assignments = armsOf(run, part, state);
   Object.assign(state, stays);
+  onTraits(run, restored);
   return parts;
+}
+
+/** Each gets the traits its own events set. @returns names of those that are the customer's again */
+function partTraits(
+  state: JourneyState,
+  stays: JourneyState,
+  whose: (seq: number, index: number) => JourneyState | undefined,
+): string[] {
+  const restored: string[] = [];
+  for (const trait of [...state.traits, ...state.shelvedTraits]) {
+    const to = whose(trait.seq, trait.index) ?? stays;
+    const isFirst = !to.traits.some(({ name }) => name === trait.name);
+    (isFirst ? to.traits : to.shelvedTraits).push(trait);
+    if (isFirst && to === stays && state.shelvedTraits.includes(trait)) restored.push(trait.name);
+  }
+  return restored;
 }
 
 function goOn(run: Run, to: JourneyState, enrolment: Enrolment, here: boolean): void {

@@ -7,18 +7,21 @@ import { MAX_EVENT_AGE_MS, type SeenEvent } from './event/seen.ts';
 import { LeaveReason, leave, stepOf } from './leave.ts';
 import type { Place } from './nodes/outcome.ts';
 import { wayThatCame } from './nodes/wait-for-event.ts';
+import { onTraits, setOccasion } from './occasion.ts';
 import { placeOf } from './place.ts';
 import type { Run } from './run.ts';
 import { setMembership } from './state.ts';
+import { takeTraits } from './traits.ts';
 import { classTrigger, eventTrigger, readTrigger, segmentTrigger } from './trigger.ts';
 
 /** First those under way (goal, exit criteria, waits), then those to be let in: an event never does both for one entry. */
 export function onEvent(run: Run, event: SeenEvent): boolean {
   const triggered = run.journeys.byEvent.get(event.name) ?? [];
   const { enrolments, past } = run.state;
-  if (triggered.length === 0 && enrolments.length === 0 && past.length === 0) return false;
-  if (run.now - event.timeMs > MAX_EVENT_AGE_MS) return false;
-  let changed = convertPast(run, event);
+  let changed = event.carriesTraits && learn(run, event);
+  if (triggered.length === 0 && enrolments.length === 0 && past.length === 0) return changed;
+  if (run.now - event.timeMs > MAX_EVENT_AGE_MS) return changed;
+  if (convertPast(run, event)) changed = true;
   for (const enrolment of [...enrolments]) {
     const place = placeOf(run, enrolment);
     if (place === undefined || moveByEvent(place, event)) changed = true;
@@ -31,6 +34,13 @@ export function onEvent(run: Run, event: SeenEvent): boolean {
     changed = true;
   }
   return changed;
+}
+
+/** Traits, however old the event is: dates are reckoned by what is known, for journeys and for whoever waits for one. */
+function learn(run: Run, event: SeenEvent): boolean {
+  const names = takeTraits(run, event);
+  onTraits(run, names);
+  return names.length > 0;
 }
 
 function moveByEvent(place: Place, event: SeenEvent): boolean {
@@ -88,6 +98,8 @@ function convertPast(run: Run, event: SeenEvent): boolean {
 
 export function onSegment(run: Run, change: SegmentChange): boolean {
   let changed = setMembership(run.state, change.segmentId, change.entered);
+  if (change.entered)
+    for (const journey of run.journeys.bySchedule.get(change.segmentId) ?? []) setOccasion(run, journey);
   // The customer did not come or go just now: that is only known by now.
   if (change.restored) return changed;
   for (const enrolment of [...run.state.enrolments]) {

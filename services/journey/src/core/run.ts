@@ -14,6 +14,8 @@ export interface Run {
   readonly at: { readonly seq: number; readonly index: number };
   readonly state: JourneyState;
   readonly effects: JourneyEffects;
+  /** Plain text of a sealed value; undefined when it cannot be opened. */
+  open(sealed: Uint8Array): string | undefined;
 }
 
 /** What journeys do. Data for the log and timers; nothing happens here. */

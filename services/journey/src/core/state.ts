@@ -4,7 +4,16 @@ import { type Enrolment, JourneyState, type PastEntry } from '#gen/recur/journey
 const MAX_SEGMENTS = 1000;
 
 export function emptyState(): JourneyState {
-  return { enrolments: [], past: [], assignments: [], segments: [], shelved: [], shelvedPast: [] };
+  return {
+    enrolments: [],
+    past: [],
+    assignments: [],
+    segments: [],
+    shelved: [],
+    shelvedPast: [],
+    traits: [],
+    shelvedTraits: [],
+  };
 }
 
 export function enrolmentIn(state: JourneyState, journeyId: string): Enrolment | undefined {

@@ -1,4 +1,5 @@
 import type { ClassChange } from '#gen/recur/log/v1/changes.ts';
+import type { Occasion } from './compile.ts';
 import { type Properties, parseObject } from './event/properties.ts';
 import type { SeenEvent } from './event/seen.ts';
 
@@ -6,7 +7,7 @@ const MAX_BYTES = 2048;
 
 /** What let a customer in, as conditions and templates see it later. */
 export interface TriggerFacts {
-  /** Name of the event; api: somebody asked. */
+  /** Name of the event; api: somebody asked; date, schedule: it was time. */
   event?: string;
   /** Event properties. */
   properties?: Properties;
@@ -35,6 +36,12 @@ export function eventTrigger(event: SeenEvent, needed: ReadonlySet<string>): Buf
 
 export function segmentTrigger(segment: string): Buffer {
   return Buffer.from(JSON.stringify({ segment }));
+}
+
+/** The date itself may be personal, so it is not told. */
+export function occasionTrigger(occasion: Occasion): Buffer {
+  const properties = occasion.is === 'date' ? { trait: occasion.trait } : { festival: occasion.festival };
+  return Buffer.from(JSON.stringify({ event: occasion.is, properties }));
 }
 
 export function classTrigger({ dimension, from, to }: ClassChange): Buffer {

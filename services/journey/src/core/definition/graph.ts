@@ -13,7 +13,10 @@ export function edgesOf(node: Node): Edge[] {
   const edge = (field: string, target: string, holdOut = false): Edge => ({ field, target, holdOut });
   switch (node.kind?.$case) {
     case 'wait':
-      return [edge('wait.next', node.kind.value.next)];
+      return [
+        edge('wait.next', node.kind.value.next),
+        ...(node.kind.value.noDate === '' ? [] : [edge('wait.no_date', node.kind.value.noDate)]),
+      ];
     case 'waitForEvent':
       return [
         edge('wait_for_event.happened', node.kind.value.happened),

@@ -1,4 +1,4 @@
-import { JourneyStatus, Operator, ReentryRule } from '#gen/recur/journey/v1/journey.ts';
+import { Calendar, JourneyStatus, Operator, Recurrence, ReentryRule } from '#gen/recur/journey/v1/journey.ts';
 
 /** What a field of the file form may hold. */
 export type FieldShape =
@@ -36,15 +36,34 @@ const EVENT_MATCH: Shape = {
   ),
 };
 const CLASS_TRANSITION: Shape = { dimension: text, from: text, to: text };
+const TRAIT_DATE: Shape = {
+  trait: text,
+  offset_days: number,
+  at: text,
+  recurrence: enumeration('RECURRENCE_', Recurrence),
+  calendar: enumeration('CALENDAR_', Calendar),
+};
+const FESTIVAL: Shape = { name: text, offset_days: number, at: text };
+const SCHEDULE: Shape = { cron: text, festival: message(() => FESTIVAL), segment_id: text };
 const TRIGGER: Shape = {
   event: message(() => EVENT_MATCH),
   segment_entered: text,
   segment_exited: text,
   class_changed: message(() => CLASS_TRANSITION),
   api: message(() => ({})),
+  date: message(() => TRAIT_DATE),
+  schedule: message(() => SCHEDULE),
 };
 
-const WAIT: Shape = { duration, until_local_time: text, next: text };
+const OPENING: Shape = { opens: text, closes: text, days: list(text, 7) };
+const WAIT: Shape = {
+  duration,
+  until_local_time: text,
+  until_open: message(() => OPENING),
+  until_date: message(() => TRAIT_DATE),
+  no_date: text,
+  next: text,
+};
 const EVENT_WAY: Shape = { id: text, event: message(() => EVENT_MATCH), next: text };
 const WAIT_FOR_EVENT: Shape = {
   event: message(() => EVENT_MATCH),
@@ -133,6 +152,7 @@ export const JOURNEY: Shape = {
 /** Fields of which at most one may stand in a message. */
 export const CHOICES: ReadonlyMap<Shape, readonly string[]> = new Map([
   [TRIGGER, Object.keys(TRIGGER)],
+  [SCHEDULE, ['cron', 'festival']],
   [NODE, Object.keys(NODE).filter((field) => field !== 'id')],
   [BRANCH_CONDITION, Object.keys(BRANCH_CONDITION)],
   [EXIT_CRITERION, Object.keys(EXIT_CRITERION)],

@@ -12,6 +12,7 @@ import { Operator } from '#gen/recur/journey/v1/journey.ts';
 import { HAPPENED, TIMED_OUT } from '../nodes/wait-for-event.ts';
 import { parseDuration, parseLocalTime } from './duration.ts';
 import { checkEmitEvent, checkUpdateTraits } from './validate-actions.ts';
+import { checkOpening, checkTraitDate } from './validate-dates.ts';
 import type { Violations } from './violations.ts';
 
 const NODE_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
@@ -60,8 +61,15 @@ export function checkNode(node: Node, at: string, violations: Violations): void 
 }
 
 function checkWait(wait: Wait, at: string, violations: Violations): void {
-  if (wait.duration === '' && wait.untilLocalTime === '') violations.add(at, 'needs a duration or until_local_time');
-  if (wait.duration !== '') checkDuration(wait.duration, `${at}.duration`, violations);
+  const { duration, untilDate, untilOpen } = wait;
+  const until = [wait.untilLocalTime !== '', untilOpen !== undefined, untilDate !== undefined].filter(Boolean).length;
+  if (duration === '' && until === 0)
+    violations.add(at, 'needs a duration, until_local_time, until_open or until_date');
+  violations.check(until <= 1, at, 'may have one of until_local_time, until_open and until_date');
+  if (duration !== '') checkDuration(duration, `${at}.duration`, violations);
+  if (untilOpen !== undefined) checkOpening(untilOpen, `${at}.until_open`, violations);
+  if (untilDate !== undefined) checkTraitDate(untilDate, `${at}.until_date`, violations);
+  violations.check(wait.noDate === '' || untilDate !== undefined, `${at}.no_date`, 'may stand only with until_date');
   if (wait.untilLocalTime === '') return;
   const known = parseLocalTime(wait.untilLocalTime) !== undefined;
   violations.check(known, `${at}.until_local_time`, 'must be a time of day such as "10:00"');

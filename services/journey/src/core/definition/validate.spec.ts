@@ -100,7 +100,7 @@ const table: [change: [from: string, to: string], expected: string[]][] = [
   [['"10:00"', '"24:00"'], ['definition.nodes[2].wait.until_local_time: must be a time of day such as "10:00"']],
   [
     ['duration: 90000, until_local_time: "10:00", ', ''],
-    ['definition.nodes[2].wait: needs a duration or until_local_time'],
+    ['definition.nodes[2].wait: needs a duration, until_local_time, until_open or until_date'],
   ],
   [['timeout: PT36H, ', ''], ['definition.nodes[4].wait_for_event.timeout: is missing: give a duration such as "P3D"']],
   [
@@ -194,6 +194,39 @@ const table: [change: [from: string, to: string], expected: string[]][] = [
     ],
   ],
   [
+    [
+      '- { id: end, exit: {} }',
+      '- { id: end, wait: { until_open: { opens: 9, closes: "25:00" }, no_date: end, next: end } }',
+    ],
+    ['definition.nodes[5].wait.until_open.opens: must be a string'],
+  ],
+  [
+    [
+      '- { id: end, exit: {} }',
+      '- { id: end, wait: { until_open: { opens: "9", closes: "25:00", days: [sun, pay] }, no_date: x, next: end } }',
+    ],
+    [
+      'definition.nodes[5].wait.until_open.opens: must be a time of day such as "10:00"',
+      'definition.nodes[5].wait.until_open.closes: must be a time of day such as "10:00"',
+      'definition.nodes[5].wait.until_open.days: must be days of the week: mon, tue, wed, thu, fri, sat, sun',
+      'definition.nodes[5].wait.no_date: may stand only with until_date',
+      'definition.nodes[5].wait.no_date: there is no node "x"',
+    ],
+  ],
+  [
+    [
+      '- { id: end, exit: {} }',
+      '- { id: end, wait: { until_local_time: "10:00", until_date: { trait: "", offset_days: 400, at: noon, calendar: lunar, recurrence: once }, next: end } }',
+    ],
+    [
+      'definition.nodes[5].wait: may have one of until_local_time, until_open and until_date',
+      'definition.nodes[5].wait.until_date.trait: must be the name of a trait, 1 to 100 characters',
+      'definition.nodes[5].wait.until_date.offset_days: must be a whole number from -366 to 366',
+      'definition.nodes[5].wait.until_date.at: must be a time of day such as "10:00"',
+      'definition.nodes[5].wait.until_date.calendar: may be lunar only with recurrence yearly',
+    ],
+  ],
+  [
     ['- { id: end, exit: {} }', '- { id: end, update_traits: { traits: {}, next: end } }'],
     [
       'definition.nodes[5].update_traits.traits: must have 1 to 20 traits',
@@ -215,6 +248,30 @@ const table: [change: [from: string, to: string], expected: string[]][] = [
 
 describe('validation', () => {
   it('accepts a good journey', () => expect(violationsOf(GOOD)).toEqual([]));
+
+  it.each([
+    ['schedule: { cron: "0 10 * * 1", segment_id: all }', []],
+    ['schedule: { festival: { name: mid_autumn, offset_days: -3, at: "10:00" }, segment_id: all }', []],
+    ['date: { trait: birthday, calendar: lunar }', []],
+    ['schedule: { segment_id: "" }', ['.segment_id: must be the id of a segment', ': needs cron or festival']],
+    ['schedule: { cron: "*/5 * * * *", segment_id: a }', ['.cron: must come at most once an hour']],
+    [
+      'schedule: { cron: "0 0 10 * * 1", segment_id: a }',
+      ['.cron: must be five fields as for cron, such as "0 10 * * 1"'],
+    ],
+    ['schedule: { cron: "0 0 30 2 *", segment_id: a }', ['.cron: must come at some time']],
+    [
+      'schedule: { cron: "0 0 1 1 *", festival: { name: x }, segment_id: a }',
+      [': has cron and festival: only one may stand here'],
+    ],
+  ])('of a trigger by time: %s', (trigger, expected) => {
+    const text = GOOD.replace(/trigger: \{.*\}/, `trigger: { ${trigger} }`).replace(
+      /\n.*trigger: \{ property.*$/m,
+      '$&',
+    );
+    const found = violationsOf(text).filter((line) => line.startsWith('definition.trigger'));
+    expect(found).toEqual(expected.map((line) => `definition.trigger.schedule${line}`));
+  });
 
   it.each(table)('%j', ([from, to], expected) => {
     expect(GOOD).toContain(from);

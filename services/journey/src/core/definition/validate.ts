@@ -6,6 +6,7 @@ import {
   type Trigger,
 } from '#gen/recur/journey/v1/journey.ts';
 import { checkGraph } from './graph.ts';
+import { checkSchedule, checkTraitDate } from './validate-dates.ts';
 import { checkDuration, checkEvent, checkNode, checkReference, checkUnique } from './validate-nodes.ts';
 import { Violations } from './violations.ts';
 
@@ -68,8 +69,17 @@ function checkTrigger(trigger: Trigger | undefined, at: string, violations: Viol
     }
     case 'api':
       break;
+    case 'date':
+      checkTraitDate(kind.value, `${at}.date`, violations);
+      break;
+    case 'schedule':
+      checkSchedule(kind.value, `${at}.schedule`, violations);
+      break;
     default:
-      violations.add(at, 'is missing: give event, segment_entered, segment_exited, class_changed or api');
+      violations.add(
+        at,
+        'is missing: give event, segment_entered, segment_exited, class_changed, date, schedule or api',
+      );
   }
 }
 

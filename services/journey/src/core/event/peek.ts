@@ -6,12 +6,15 @@ const NAME_TAG = (3 << 3) | 2;
 /** Before the names of derived events: no name a sender can use begins like this. */
 const DERIVED = '\u0000';
 
+/** Whether an event may carry traits, by the name journeys know it by. */
+export const mayCarryTraits = (name: string): boolean => name === 'identify' || name.startsWith(DERIVED);
+
 /** Name by which a request to let a customer into a journey is known, a derived event named after the journey. */
 export const requestName = (journeyId: string): string => DERIVED + journeyId;
 
 /**
  * Name journeys know an encoded Event by, read without decoding the rest: the name of a track event; "page", "screen" and
- * "identify" for those; `requestName` of a request. Undefined for other types. The stage sees every event and cares for few, so this is its hot path.
+ * "identify" for those; `requestName` of a request, `requestName('')` of other derived events. Undefined for other types. The stage sees every event and cares for few, so this is its hot path.
  */
 export function peekEventName(body: Uint8Array): string | undefined {
   let at = 0;
@@ -35,7 +38,7 @@ export function peekEventName(body: Uint8Array): string | undefined {
     if (type === EventType.EVENT_TYPE_DERIVED) return DERIVED + text(body, start, start + length);
     return type === EventType.EVENT_TYPE_TRACK ? text(body, start, start + length) : undefined;
   }
-  return undefined;
+  return type === EventType.EVENT_TYPE_DERIVED ? requestName('') : undefined;
 }
 
 function skip(body: Uint8Array, at: number, wire: number): number {

@@ -1,8 +1,8 @@
 import type { EventMatch } from '#gen/recur/journey/v1/journey.ts';
-import { Event } from '#gen/recur/log/v1/event.ts';
+import { Event, type Trait } from '#gen/recur/log/v1/event.ts';
 import { DAY_MS } from '../definition/duration.ts';
 import { holds } from './condition.ts';
-import { requestName } from './peek.ts';
+import { mayCarryTraits, requestName } from './peek.ts';
 import { type Properties, parseObject, propertiesOf } from './properties.ts';
 
 /** Events that happened longer before they came in move nobody: imported history must not welcome old customers. */
@@ -26,6 +26,15 @@ export class SeenEvent {
   /** Somebody asked for it (EnrolCustomers, Broadcast). */
   get isRequest(): boolean {
     return this.name.startsWith(requestName(''));
+  }
+
+  /** It may say something of the customer. */
+  get carriesTraits(): boolean {
+    return mayCarryTraits(this.name);
+  }
+
+  get traits(): readonly Trait[] {
+    return this.#decoded().traits;
   }
 
   get timeMs(): number {

@@ -1,12 +1,34 @@
-import { Temporal } from 'temporal-polyfill';
 import type { Wait } from '#gen/recur/journey/v1/journey.ts';
+import { localDay, momentOn } from '../dates/day.ts';
+import { nextOccurrence } from '../dates/occurrence.ts';
+import { nextOpen } from '../dates/opening.ts';
+import { dayOfTrait } from '../traits.ts';
 import type { Outcome, Place } from './outcome.ts';
 
-export function arriveAtWait(nodeId: string, wait: Wait, { run, version }: Place): Outcome {
-  const afterDuration = run.now + (version.durations.get(nodeId) ?? 0);
+/** The ways out of a wait. */
+export const NEXT = 'next';
+export const NO_DATE = 'no_date';
+
+export function arriveAtWait(nodeId: string, wait: Wait, place: Place): Outcome {
+  const { now } = place.run;
+  const dueMs = dueAt(nodeId, wait, place, now);
+  if (dueMs === undefined) return { is: 'go', next: wait.noDate || wait.next, reason: NO_DATE };
+  return dueMs > now ? { is: 'stay', dueMs } : { is: 'go', next: wait.next };
+}
+
+/** When a wait begun at `from` ends; undefined when it is for a date the customer does not have, or that is over. */
+export function dueAt(nodeId: string, wait: Wait, { run, version }: Place, from: number): number | undefined {
+  const afterDuration = from + (version.durations.get(nodeId) ?? 0);
+  const { timeZone } = run;
+  const rule = version.dates.get(nodeId);
+  if (rule !== undefined) {
+    const day = dayOfTrait(run, wait.untilDate?.trait ?? '');
+    return day && nextOccurrence(rule, day, afterDuration - 1, timeZone);
+  }
+  const opening = version.openings.get(nodeId);
+  if (opening !== undefined) return nextOpen(opening, afterDuration, timeZone);
   const minutes = version.localTimes.get(nodeId);
-  const dueMs = minutes === undefined ? afterDuration : nextLocalTime(afterDuration, minutes, run.timeZone);
-  return dueMs > run.now ? { is: 'stay', dueMs } : { is: 'go', next: wait.next };
+  return minutes === undefined ? afterDuration : nextLocalTime(afterDuration, minutes, timeZone);
 }
 
 /** Answers already worked out: until `next` has passed, everybody who asks after `from` gets the same. */
@@ -25,10 +47,7 @@ export function nextLocalTime(from: number, minutes: number, timeZone: string): 
 }
 
 function computeNextLocalTime(from: number, minutes: number, timeZone: string): number {
-  const start = Temporal.Instant.fromEpochMilliseconds(from).toZonedDateTimeISO(timeZone).toPlainDate();
-  const time = Temporal.PlainTime.from({ hour: Math.floor(minutes / 60), minute: minutes % 60 });
-  // A time the clock skips in spring is taken as the moment an hour later; one it shows twice in autumn as the first.
-  const on = (date: Temporal.PlainDate) => date.toZonedDateTime({ timeZone, plainTime: time }).epochMilliseconds;
-  const today = on(start);
-  return today >= from ? today : on(start.add({ days: 1 }));
+  const start = localDay(from, timeZone);
+  const today = momentOn(start, minutes, timeZone);
+  return today >= from ? today : momentOn(start.add({ days: 1 }), minutes, timeZone);
 }
