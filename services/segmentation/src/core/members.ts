@@ -1,8 +1,11 @@
-import { Memberships } from '#gen/recur/segmentation/v1/state.ts';
+import { WireReader, WireWriter } from '#lib/wire/wire.ts';
+
+// Encoding never yields, so one writer serves the thread.
+const writer = new WireWriter();
 
 /**
  * The segments a customer is in, and since when. Most events change none: then the bytes are neither decoded nor encoded,
- * however many segments there are.
+ * however many segments there are. Stored as a recur.segmentation.v1.Memberships, by hand: somebody may be in hundreds.
  */
 export class Members {
   #bytes: Uint8Array | undefined;
@@ -39,16 +42,30 @@ export class Members {
   encode(): Uint8Array {
     if (this.#bytes === undefined) {
       const map = this.#decoded();
-      this.#bytes = Memberships.encode({ segmentIds: [...map.keys()], enteredMs: [...map.values()] }).finish();
+      writer.reset();
+      for (const segmentId of map.keys()) writer.item(1, segmentId);
+      writer.packed(2, [...map.values()]);
+      this.#bytes = writer.finish();
     }
     return this.#bytes;
   }
 
   #decoded(): Map<string, number> {
-    if (this.#map === undefined) {
-      const { segmentIds, enteredMs } = Memberships.decode(this.#bytes ?? new Uint8Array());
-      this.#map = new Map(segmentIds.map((id, i) => [id, enteredMs[i] ?? 0]));
-    }
+    this.#map ??= decode(this.#bytes ?? new Uint8Array());
     return this.#map;
   }
+}
+
+function decode(bytes: Uint8Array): Map<string, number> {
+  const r = new WireReader(bytes);
+  const segmentIds: string[] = [];
+  const enteredMs: number[] = [];
+  while (r.pos < r.end) {
+    const tag = r.varint();
+    if (tag === 10) segmentIds.push(r.name());
+    else if (tag === 18) r.packed(enteredMs);
+    else if (tag === 16) enteredMs.push(r.varint());
+    else r.skip(tag);
+  }
+  return new Map(segmentIds.map((id, i) => [id, enteredMs[i] ?? 0]));
 }

@@ -1,0 +1,57 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { Memberships, State } from '#gen/recur/segmentation/v1/state.ts';
+import { decodeFacts } from '#lib/facts/facts.ts';
+import { newState, stateCodec } from './state.ts';
+
+const name = fc.oneof(fc.string({ maxLength: 64 }), fc.string({ unit: 'grapheme', maxLength: 64 }));
+const ms = fc.maxSafeNat();
+const states = fc.record({
+  members: fc.uniqueArray(fc.tuple(name, ms), { maxLength: 200, selector: ([id]) => id }),
+  left: fc.nat(),
+  searches: fc.array(fc.record({ query: name, lastMs: ms }), { maxLength: 32 }),
+  told: fc.dictionary(name, name, { maxKeys: 5 }),
+  rfmClass: name,
+  lifecycleStage: name,
+  sinceMs: ms,
+  nextMs: fc.oneof(ms, fc.constant(Number.POSITIVE_INFINITY)),
+});
+
+test('what is written by hand is what the generated code reads, and comes back', () => {
+  fc.assert(
+    fc.property(states, ({ members, left, searches, told, rfmClass, lifecycleStage, sinceMs, nextMs }) => {
+      const state = newState();
+      for (const [id, atMs] of members) state.members.enter(id, atMs);
+      if (members.length > 0) state.members.leave((members[left % members.length] as [string, number])[0]);
+      const kept = members.filter((_, i) => i !== left % members.length);
+      for (const [key, json] of Object.entries(told)) state.told.set(key, json);
+      state.searches.push(...searches);
+      Object.assign(state, {
+        rfmClass,
+        lifecycleStage,
+        rfmSinceMs: sinceMs,
+        lifecycleSinceMs: 1,
+        evaluatedMs: sinceMs,
+      });
+      state.nextMs = nextMs;
+
+      const bytes = stateCodec.encode(state);
+      const { facts, memberships, told: saidBytes, ...rest } = State.decode(bytes);
+      expect(decodeFacts(facts)).toEqual(state.facts);
+      expect(Memberships.decode(memberships)).toEqual({
+        segmentIds: kept.map(([id]) => id),
+        enteredMs: kept.map(([, atMs]) => atMs),
+      });
+      expect(Buffer.from(saidBytes).equals(state.told.encode())).toBe(true);
+      expect(rest).toEqual({
+        ...{ searches, rfmClass, lifecycleStage, rfmSinceMs: sinceMs, lifecycleSinceMs: 1, evaluatedMs: sinceMs },
+        nextMs: nextMs === Number.POSITIVE_INFINITY ? 0 : nextMs,
+      });
+
+      const back = stateCodec.decode(bytes);
+      expect([...back.members.entries()]).toEqual(kept);
+      expect(Buffer.from(stateCodec.encode(back)).equals(bytes)).toBe(true);
+    }),
+    { numRuns: 300 },
+  );
+});
