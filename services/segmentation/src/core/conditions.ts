@@ -7,7 +7,7 @@ import type {
   TagCondition,
   TraitCondition,
 } from '#gen/recur/segmentation/v1/rule.ts';
-import { eventAmount, eventCount, findEvent, findTrait, traitValue } from '#lib/facts/facts.ts';
+import { eventAmount, eventCount, type Facts, findEvent, findTrait, traitValue } from '#lib/facts/facts.ts';
 import { type Interval, interval, within } from './bounds.ts';
 import {
   bucketOf,
@@ -133,7 +133,7 @@ function compileTrait(condition: TraitCondition): Test {
     };
   }
   const keys = new Set(traitKeys(condition));
-  return (view) => keys.has(scalarKey(traitValue(view.facts, name)));
+  return (view) => keys.has(traitKey(view.facts, name));
 }
 
 function compileComputedTrait(condition: ComputedTraitCondition): Test {
@@ -172,6 +172,23 @@ function compileTag({ id, values }: TagCondition): Test {
 
 function parsed(json: string | undefined): unknown {
   return json === undefined || json === '' ? undefined : JSON.parse(json);
+}
+
+/** Keys by JSON text: few different texts make up most values, and every question would parse them anew. */
+const keysByText = new Map<string, string>();
+const MAX_KEYS = 4_096;
+const MAX_TEXT = 64;
+
+/** What {@link traitKeys} are compared with. */
+function traitKey(facts: Facts, name: string): string {
+  const text = findTrait(facts, name)?.json ?? '';
+  const known = keysByText.get(text);
+  if (known !== undefined) return known;
+  const key = scalarKey(traitValue(facts, name));
+  if (text.length > MAX_TEXT) return key;
+  if (keysByText.size >= MAX_KEYS) keysByText.clear();
+  keysByText.set(text, key);
+  return key;
 }
 
 export const traitNumber = (value: unknown): number => (typeof value === 'number' ? value : Number.NaN);

@@ -1,5 +1,5 @@
 /** Event names a customer's visit goes back and forth between. */
-const KEPT = 2;
+const KEPT = 4;
 
 /** Whose figures these are. */
 export interface Watched {

@@ -103,10 +103,11 @@ export class Incremental {
     if (plan.orders.used && isAboutOrder(name)) plan.orders.read(view, this.#ordersBefore);
     if (name !== ORDER_COMPLETED && name !== PRODUCT_VIEWED) return;
     if (plan.topCategory.used) this.#topBefore = this.#state.hot.topCategory ??= view.topCategory;
-    if (plan.categories.size === 0) return;
+    const watches = name === PRODUCT_VIEWED ? plan.viewedCategories : plan.categories;
+    if (watches.size === 0) return;
     // A category in several lines is compared several times, which changes nothing.
     for (const { category } of event.commerce.lines) {
-      const watch = plan.categories.get(category);
+      const watch = watches.get(category);
       if (watch !== undefined) this.#categories.push({ watch, before: watch.read(view) });
     }
   }

@@ -40,6 +40,8 @@ export class Plan {
   readonly events = new Map<string, EventWatch>();
   readonly traits = new Map<string, TraitWatch>();
   readonly categories = new Map<string, CategoryWatch>();
+  /** Those that product views can move. */
+  readonly viewedCategories = new Map<string, CategoryWatch>();
   readonly orders = new OrdersWatch();
   readonly searches = new SearchWatch();
   readonly topCategory = new WordWatch();
@@ -80,6 +82,7 @@ export class Plan {
       this.numbers.set(id, number);
       for (const condition of conditionsOf(rule)) this.#watch(number, condition);
     });
+    for (const [name, watch] of this.categories) if (watch.readsViews) this.viewedCategories.set(name, watch);
     this.dirty = new Dirty(ordered.length);
     this.blank = this.#blanks(ordered, new View(zone));
     this.blank.forEach((holds, number) => {

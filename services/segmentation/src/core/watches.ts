@@ -121,6 +121,11 @@ export class CategoryWatch {
     }
   }
 
+  /** Whether a product view can change anything. */
+  get readsViews(): boolean {
+    return this.#watches.some(({ figure }) => figure === 'viewed');
+  }
+
   read(view: View): number[] {
     const stats = findCategory(view.facts, this.name);
     return this.#watches.map(({ figure }) => stats?.[figure] ?? 0);
