@@ -46,7 +46,8 @@ function scenarios(most, make) {
       {
         ...make(rate, exec),
         exec,
-        preAllocatedVUs: Math.max(2, Math.ceil(rate / 10)),
+        // Enough for a third of a second each: making more takes k6 the time in which calls are due.
+        preAllocatedVUs: Math.max(2, Math.ceil(rate / 3)),
         maxVUs: Math.max(20, Math.ceil(rate)),
         gracefulStop: '10s',
       },

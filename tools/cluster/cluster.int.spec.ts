@@ -118,8 +118,8 @@ test('a process is replaced by another, of another build, and ends once that is 
   const [old, single] = [cluster.process('profile').ref, cluster.process('analytics').ref];
   const other = writeSampleDist(join(temporaryDir(), 'dist'), SERVICES);
   const url = cluster.endpoints.clickhouseHttp;
-  expect(await cluster.replace('profile', other)).toBe('profile-2');
-  expect(await cluster.replace('analytics', other)).toBe('analytics');
+  expect(await cluster.replace('profile', { distDir: other })).toBe('profile-2');
+  expect(await cluster.replace('analytics', { distDir: other })).toBe('analytics');
   expect([old, single].map((ref) => isRunning(ref ?? expect.fail()))).toEqual([false, false]);
   expect(cluster.members.map(({ name }) => name)).toEqual(['nats', 'redis', 'profile-2', 'analytics']);
   for (const name of ['profile-2', 'analytics']) expect(cluster.process(name).spec.args.join()).toContain(other);

@@ -17,6 +17,13 @@ import { specOf } from './specs.ts';
 
 export type PortChoice = 'preferred' | 'private';
 
+export interface Replacement {
+  /** The new one's build; the cluster's own when left out. */
+  readonly distDir?: string;
+  /** Done before the old one is told to end: taking it out of a balancer, and putting the new one in, which is ready by then. */
+  readonly beforeEnd?: (next?: Member) => Promise<void>;
+}
+
 interface Running {
   member: RecordedMember;
   child: Child;
@@ -97,21 +104,22 @@ export class Cluster {
   /**
    * Puts a process in the place of another, as a Deployment does with `maxSurge: 1, maxUnavailable: 0`: the old one is ended when
    * the new one is ready. analytics, of which there can be one only, is ended first, as by a StatefulSet.
-   * @param distDir of the new one's build; the cluster's own when left out
    * @returns the name of the new one
    */
-  async replace(name: string, distDir?: string): Promise<string> {
+  async replace(name: string, { distDir, beforeEnd }: Replacement = {}): Promise<string> {
     const old = this.#file.members.find((member) => member.name === name);
     if (old === undefined || !isService(old.role)) throw new Error(`No service process ${name} in this cluster.`);
     const alone = old.role === 'analytics';
     const replica = alone ? old.replica : this.#nextReplica(old.role);
     const next: RecordedMember = { ...memberOf(old.role, replica), ...(distDir === undefined ? {} : { distDir }) };
     if (alone) {
+      await beforeEnd?.();
       await this.process(name).stop();
       this.#forget(old);
       await this.#join([{ ...next, ports: old.ports }]);
     } else {
       await this.#join([next]);
+      await beforeEnd?.(next);
       await this.process(name).stop();
       this.#remove(old);
     }
