@@ -57,6 +57,8 @@ export interface WriteOptions {
   /** The revision the caller has seen; 0 or nothing: whatever it is now. */
   readonly expectedRevision?: number;
   readonly author?: string;
+  /** What a repetition is known by, where it is not the definition itself: that may hold the time, for one. */
+  readonly asked?: Uint8Array;
 }
 
 interface Current {
@@ -64,14 +66,26 @@ interface Current {
   readonly stored: StoredDefinition;
 }
 
+export interface ChangeOptions<T> extends WriteOptions {
+  /** Stands for the definition as long as none is stored: a change without an expected revision then makes it. */
+  readonly initial?: T | undefined;
+}
+
+export interface DeleteOptions<T> extends WriteOptions {
+  /** @throws RpcError when it must stay. Not asked for a repetition */
+  readonly check?: (there: Stored<T>) => void;
+}
+
 interface Change {
   readonly action: 'create' | 'update' | 'delete';
-  readonly body: Uint8Array;
+  /** What a repetition is known by. */
+  readonly asked: Uint8Array;
   readonly options: WriteOptions;
-  /** @throws RpcError when the definition is wrong. Not asked for a repetition: what was right once gives its result */
-  validate?(): Promise<void>;
-  /** @throws RpcError when the change is not possible on what is there now */
-  check(current: Current | undefined): void;
+  /**
+   * What to store in place of what is there now. Not asked for a repetition: what was right once gives its result.
+   * @throws RpcError when the change is not possible, or its result wrong
+   */
+  next(current: Current | undefined): Promise<Uint8Array>;
 }
 
 /** Attempts of a write that does not care which revision it replaces. Each failed one means that another succeeded. */
@@ -96,28 +110,66 @@ export class DefinitionStore<T> {
   /** ALREADY_EXISTS, INVALID_ARGUMENT, RESOURCE_EXHAUSTED when there are too many. */
   async create(id: string, definition: T, options: WriteOptions = {}): Promise<Stored<T>> {
     const body = await this.#encode(id, definition, options);
-    const validate = async () => refuse(await this.#options.validate(definition, id));
-    const check = (current: Current | undefined) => {
+    const next = async (current: Current | undefined) => {
+      await this.#validate(id, definition);
       if (current !== undefined && !current.stored.deleted) throw alreadyExists(this.#label(id));
+      return body;
     };
     // Revisions do not exist yet for the caller to have seen.
-    const change: Change = { action: 'create', body, options: { ...options, expectedRevision: 0 }, validate, check };
-    return this.#live(id, await this.#write(id, change));
+    const expected = { ...options, expectedRevision: 0 };
+    return this.#live(
+      id,
+      await this.#write(id, { action: 'create', asked: options.asked ?? body, options: expected, next }),
+    );
   }
 
   /** NOT_FOUND, ABORTED when it is not the expected revision any more, INVALID_ARGUMENT. */
   async update(id: string, definition: T, options: WriteOptions = {}): Promise<Stored<T>> {
     const body = await this.#encode(id, definition, options);
-    const validate = async () => refuse(await this.#options.validate(definition, id));
-    const check = (current: Current | undefined) => this.#mustBe(id, current, options.expectedRevision ?? 0);
-    return this.#live(id, await this.#write(id, { action: 'update', body, options, validate, check }));
+    let valid = false;
+    const next = async (current: Current | undefined) => {
+      if (!valid) await this.#validate(id, definition);
+      valid = true;
+      this.#mustBe(id, current, options.expectedRevision ?? 0);
+      return body;
+    };
+    return this.#live(id, await this.#write(id, { action: 'update', asked: options.asked ?? body, options, next }));
+  }
+
+  /**
+   * Puts what `change` makes of the definition in force in its place; called again when somebody else was faster.
+   * @param asked what the caller asked for: by it a repetition is known, whatever the definition has become meanwhile
+   */
+  async change(
+    id: string,
+    asked: Uint8Array,
+    change: (now: T, revision: number) => T,
+    options: ChangeOptions<T> = {},
+  ): Promise<Stored<T>> {
+    const { initial, expectedRevision = 0 } = options;
+    refuse([...checkId(id), ...checkRequestId(options.requestId ?? '')]);
+    const next = async (current: Current | undefined) => {
+      const there = current !== undefined && !current.stored.deleted;
+      if (there || initial === undefined) this.#mustBe(id, current, expectedRevision);
+      else if (expectedRevision !== 0) throw this.#outdated(id, 0, expectedRevision);
+      const now = there ? this.#live(id, current).definition : (initial as T);
+      const changed = change(now, there ? current.revision : 0);
+      const body = await this.#encode(id, changed, options);
+      await this.#validate(id, changed);
+      return body;
+    };
+    return this.#live(id, await this.#write(id, { action: 'update', asked, options, next }));
   }
 
   /** NOT_FOUND, ABORTED when it is not the expected revision any more. */
-  async delete(id: string, options: WriteOptions = {}): Promise<Version<T>> {
+  async delete(id: string, options: DeleteOptions<T> = {}): Promise<Version<T>> {
     refuse([...checkId(id), ...checkRequestId(options.requestId ?? '')]);
-    const check = (current: Current | undefined) => this.#mustBe(id, current, options.expectedRevision ?? 0);
-    return this.#version(id, await this.#write(id, { action: 'delete', body: new Uint8Array(), options, check }));
+    const next = async (current: Current | undefined) => {
+      this.#mustBe(id, current, options.expectedRevision ?? 0);
+      if (current !== undefined) options.check?.(this.#live(id, current));
+      return new Uint8Array();
+    };
+    return this.#version(id, await this.#write(id, { action: 'delete', asked: new Uint8Array(), options, next }));
   }
 
   /** NOT_FOUND. @param revision one of those `versions` lists; the current one when left out or 0 */
@@ -165,18 +217,21 @@ export class DefinitionStore<T> {
     return body;
   }
 
+  async #validate(id: string, definition: T): Promise<void> {
+    refuse(await this.#options.validate(definition, id));
+  }
+
   /** Reads, checks and writes, until nobody else was faster. */
   async #write(id: string, change: Change): Promise<Current> {
     const { requestId = '', expectedRevision = 0 } = change.options;
-    const fingerprint = fingerprintOf(change.action, expectedRevision, change.body);
+    const fingerprint = fingerprintOf(change.action, expectedRevision, change.asked);
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const current = await this.#read(id);
       const repeated = current && findMark(current.stored, current.revision, requestId, this.#now());
       if (repeated !== undefined) return this.#repeat(id, repeated, fingerprint);
-      if (attempt === 0) await change.validate?.();
-      change.check(current);
+      const body = await change.next(current);
       if (current === undefined) await this.#checkCount();
-      const stored = this.#next(current, change, fingerprint);
+      const stored = this.#next(current, change, body, fingerprint);
       const revision = await this.#put(id, stored, current?.revision ?? 0);
       if (revision !== undefined) return { revision, stored };
     }
@@ -196,11 +251,11 @@ export class DefinitionStore<T> {
     return made;
   }
 
-  #next(current: Current | undefined, change: Change, fingerprint: Buffer): StoredDefinition {
+  #next(current: Current | undefined, change: Change, body: Uint8Array, fingerprint: Buffer): StoredDefinition {
     const timeMs = this.#now();
     const { requestId = '', author = '' } = change.options;
     return {
-      body: Buffer.from(change.body),
+      body: Buffer.from(body),
       deleted: change.action === 'delete',
       createTimeMs: current === undefined || current.stored.deleted ? timeMs : current.stored.createTimeMs,
       updateTimeMs: timeMs,
@@ -212,9 +267,11 @@ export class DefinitionStore<T> {
 
   #mustBe(id: string, current: Current | undefined, expected: number): void {
     if (current === undefined || current.stored.deleted) throw notFound(this.#label(id));
-    if (expected !== 0 && expected !== current.revision) {
-      throw aborted(`${this.#label(id)} is at revision ${current.revision}, not ${expected}: read it again.`);
-    }
+    if (expected !== 0 && expected !== current.revision) throw this.#outdated(id, current.revision, expected);
+  }
+
+  #outdated(id: string, revision: number, expected: number): RpcError {
+    return aborted(`${this.#label(id)} is at revision ${revision}, not ${expected}: read it again.`);
   }
 
   /** The new revision; undefined when somebody else was faster. */

@@ -6,6 +6,8 @@ import { MessagingServiceService } from '#gen/recur/messaging/v1/messaging_servi
 import { MessagingSettings, Template } from '#gen/recur/messaging/v1/template.ts';
 import { CONFIG, LOGGER, NATS, READINESS, REDIS, REGISTRY, RPC_SERVICES } from '#lib/boot/tokens.ts';
 import { DefinitionStore } from '#lib/definitions/store.ts';
+import { Uses } from '#lib/definitions/uses.ts';
+import { watchDefinitions } from '#lib/definitions/watch.ts';
 import { rpcService } from '#lib/rpc/service.ts';
 import { Sealer } from '#lib/seal/sealer.ts';
 import { StateReader } from '#lib/stream/state-reader.ts';
@@ -63,18 +65,28 @@ export const messagingModule = (_config: MessagingConfig): DynamicModule => ({
       useFactory: (...parts: ConstructorParameters<typeof StageRunner>) => new StageRunner(...parts),
     },
     {
+      provide: Uses,
+      inject: [NATS, CONFIG, LOGGER],
+      useFactory: async (nats: NatsConnection, { streamReplicas: replicas }: MessagingConfig, logger: Logger) => {
+        const uses = new Uses();
+        await uses.follow(watchDefinitions(nats, ['journey'], { replicas, logger }));
+        return uses;
+      },
+    },
+    {
       provide: RPC_SERVICES,
-      inject: [NATS, REDIS, CONFIG, TemplateLibrary, Composer, SmtpTransport],
+      inject: [NATS, REDIS, CONFIG, Uses, TemplateLibrary, Composer, SmtpTransport],
       useFactory: async (
         nats: NatsConnection,
         redis: Redis,
         c: MessagingConfig,
+        uses: Uses,
         library: TemplateLibrary,
         composer: Composer,
         transport: SmtpTransport,
       ) => {
         const { store, settings } = await openStores(nats, c);
-        const templates = new Templates({ store, composer, transport, settings: () => library.settings });
+        const templates = new Templates({ store, uses, composer, transport, settings: () => library.settings });
         const states = new StateReader(STAGE, stateCodec, redis, c.partitions);
         return [rpcService(MessagingServiceService, new MessagingRpc({ templates, settings, states }))];
       },

@@ -8,6 +8,7 @@ import { ProfileServiceService } from '#gen/recur/profile/v1/profile_service.ts'
 import type { Readiness } from '#lib/boot/readiness.ts';
 import { CONFIG, LOGGER, NATS, READINESS, REDIS, REGISTRY, RPC_SERVICES } from '#lib/boot/tokens.ts';
 import type { ServiceConfig } from '#lib/config/config.ts';
+import { KINDS_THAT_REFER, Uses } from '#lib/definitions/uses.ts';
 import { watchDefinitions } from '#lib/definitions/watch.ts';
 import { ShopZone } from '#lib/facts/facts.ts';
 import { type RpcService, rpcService } from '#lib/rpc/service.ts';
@@ -24,7 +25,7 @@ import { ChangeStreams } from './rpc/change-stream.ts';
 import { DefinitionHandlers } from './rpc/definition-handlers.ts';
 import { ProfileHandlers } from './rpc/profile-handlers.ts';
 import { profileStage } from './stage.ts';
-import { Catalogue, SEGMENT_KIND } from './store/catalogue.ts';
+import { Catalogue } from './store/catalogue.ts';
 import { openStores } from './store/definition-stores.ts';
 import { DefinitionsViews } from './store/definitions-view.ts';
 import { InForceReader } from './store/in-force.ts';
@@ -38,6 +39,7 @@ async function services(
   redis: Redis,
   peers: Peers,
   catalogue: Catalogue,
+  uses: Uses,
   logger: Logger,
 ): Promise<RpcService[]> {
   const { sealingKeys, partitions, streamReplicas } = config;
@@ -56,20 +58,16 @@ async function services(
     changes: new ChangeStreams(nats, (error) => logger.warn({ err: error }, 'stream of changes')),
   });
   const stores = await openStores(nats, streamReplicas, catalogue);
-  const definitions = new DefinitionHandlers(
-    stores,
-    catalogue,
-    (trait) => inForce.progress(trait),
-    (kind, id) => catalogue.segmentsReading(kind, id),
-  );
+  const definitions = new DefinitionHandlers(stores, catalogue, (trait) => inForce.progress(trait), uses);
   return [rpcService(ProfileServiceService, profiles), rpcService(ProfileDefinitionServiceService, definitions)];
 }
 
 @Module({
   providers: [
     Catalogue,
+    Uses,
     { provide: PEERS, useFactory: connectPeers, inject: [CONFIG] },
-    { provide: RPC_SERVICES, useFactory: services, inject: [CONFIG, NATS, REDIS, PEERS, Catalogue, LOGGER] },
+    { provide: RPC_SERVICES, useFactory: services, inject: [CONFIG, NATS, REDIS, PEERS, Catalogue, Uses, LOGGER] },
   ],
   exports: [RPC_SERVICES],
 })
@@ -87,19 +85,18 @@ class ProfileModule implements OnModuleInit, OnModuleDestroy {
     @Inject(READINESS) private readonly readiness: Readiness,
     @Inject(PEERS) private readonly peers: Peers,
     @Inject(Catalogue) private readonly catalogue: Catalogue,
+    @Inject(Uses) private readonly uses: Uses,
   ) {}
 
   async onModuleInit(): Promise<void> {
     const { nats, redis, logger, registry, catalogue } = this;
     const { partitions, clock, replicaId, shopTimeZone, streamReplicas } = this.config;
     const kinds = [KINDS.computedTrait, KINDS.tag, KINDS.completeness];
-    const watch = () => watchDefinitions(nats, kinds, { replicas: streamReplicas, logger });
-    const followed = watchDefinitions(nats, [...kinds, KINDS.traitType, SEGMENT_KIND], {
-      replicas: streamReplicas,
-      logger,
-    });
+    const watch = (of: readonly string[]) => watchDefinitions(nats, of, { replicas: streamReplicas, logger });
+    const followed = watch([...kinds, KINDS.traitType]);
     this.#stopFollowing = () => followed.stop();
     await catalogue.follow(followed);
+    await this.uses.follow(watch(KINDS_THAT_REFER));
     const stage = await startStage(profileStage(shopTimeZone), {
       nats,
       redis,
@@ -108,7 +105,7 @@ class ProfileModule implements OnModuleInit, OnModuleDestroy {
       replicaId,
       logger,
       registry,
-      definitions: watch(),
+      definitions: watch(kinds),
     });
     this.#stage = stage;
     this.readiness.add('stage', () => stage.ready());

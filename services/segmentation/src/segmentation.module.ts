@@ -6,6 +6,7 @@ import { SegmentationServiceService } from '#gen/recur/segmentation/v1/segmentat
 import type { Readiness } from '#lib/boot/readiness.ts';
 import { CONFIG, LOGGER, NATS, READINESS, REDIS, REGISTRY, RPC_SERVICES } from '#lib/boot/tokens.ts';
 import type { ServiceConfig } from '#lib/config/config.ts';
+import { KINDS_THAT_REFER, Uses } from '#lib/definitions/uses.ts';
 import { watchDefinitions } from '#lib/definitions/watch.ts';
 import { ShopZone } from '#lib/facts/facts.ts';
 import { type RpcService, rpcService } from '#lib/rpc/service.ts';
@@ -25,15 +26,20 @@ async function services(
   nats: NatsConnection,
   redis: Redis,
   catalogue: Catalogue,
+  uses: Uses,
 ): Promise<RpcService[]> {
   const { partitions, clock, shopTimeZone, streamReplicas } = config;
-  const definitions = new DefinitionsRpc(await openStores(nats, streamReplicas, catalogue), catalogue);
+  const definitions = new DefinitionsRpc(await openStores(nats, streamReplicas, catalogue), catalogue, uses);
   const customers = new CustomersRpc(openStates(redis, partitions, clock), catalogue, new ShopZone(shopTimeZone));
   return [rpcService(SegmentationServiceService, segmentationRpc(definitions, customers))];
 }
 
 @Module({
-  providers: [Catalogue, { provide: RPC_SERVICES, useFactory: services, inject: [CONFIG, NATS, REDIS, Catalogue] }],
+  providers: [
+    Catalogue,
+    Uses,
+    { provide: RPC_SERVICES, useFactory: services, inject: [CONFIG, NATS, REDIS, Catalogue, Uses] },
+  ],
   exports: [RPC_SERVICES],
 })
 class SegmentationModule implements OnModuleInit, OnModuleDestroy {
@@ -48,6 +54,7 @@ class SegmentationModule implements OnModuleInit, OnModuleDestroy {
     @Inject(REGISTRY) private readonly registry: Registry,
     @Inject(READINESS) private readonly readiness: Readiness,
     @Inject(Catalogue) private readonly catalogue: Catalogue,
+    @Inject(Uses) private readonly uses: Uses,
   ) {}
 
   async onModuleInit(): Promise<void> {
@@ -58,6 +65,7 @@ class SegmentationModule implements OnModuleInit, OnModuleDestroy {
     const followed = watch([...own, ...Object.values(PROFILE_KINDS)]);
     this.#stopFollowing = () => followed.stop();
     await this.catalogue.follow(followed);
+    await this.uses.follow(watch(KINDS_THAT_REFER));
     const spec = segmentationStage(new ShopZone(shopTimeZone));
     const stage = await startStage(spec, {
       nats,

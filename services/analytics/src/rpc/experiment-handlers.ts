@@ -1,11 +1,12 @@
-import type { ExperimentPlan } from '#gen/recur/analytics/v1/experiment.ts';
+import { ExperimentPlan } from '#gen/recur/analytics/v1/experiment.ts';
 import type * as api from '#gen/recur/analytics/v1/experiment_service.ts';
 import type { ExperimentServiceService } from '#gen/recur/analytics/v1/experiment_service.ts';
-import type { DefinitionStore, Stored } from '#lib/definitions/store.ts';
+import { DefinitionCalls } from '#lib/definitions/calls.ts';
+import type { DefinitionStore } from '#lib/definitions/store.ts';
 import type { Call } from '#lib/rpc/call.ts';
-import { invalidArgument } from '#lib/rpc/errors.ts';
 import type { Handlers } from '#lib/rpc/service.ts';
 import type { Engine } from '../engine/engine.ts';
+import { PLAN_KIND } from '../store/experiment-plans.ts';
 import { readExperimentPower, readExperiments } from '../store/experiments.ts';
 import { check } from './check.ts';
 import type { QueryQueue } from './query-queue.ts';
@@ -14,12 +15,19 @@ import type { QueryQueue } from './query-queue.ts';
 export class ExperimentHandlers implements Handlers<typeof ExperimentServiceService> {
   readonly #engine: Engine;
   readonly #queue: QueryQueue;
-  readonly #plans: DefinitionStore<ExperimentPlan>;
+  readonly #plans: DefinitionCalls<ExperimentPlan>;
 
   constructor(engine: Engine, queue: QueryQueue, plans: DefinitionStore<ExperimentPlan>) {
     this.#engine = engine;
     this.#queue = queue;
-    this.#plans = plans;
+    this.#plans = new DefinitionCalls({
+      store: plans,
+      kind: PLAN_KIND,
+      message: ExperimentPlan,
+      field: 'plan',
+      output: { revision: 0 },
+      answer: ({ definition, revision }) => ({ ...definition, revision }),
+    });
   }
 
   async listExperiments(): Promise<api.ListExperimentsResponse> {
@@ -37,54 +45,26 @@ export class ExperimentHandlers implements Handlers<typeof ExperimentServiceServ
     return { power: await this.#queue.run(() => readExperimentPower(this.#engine, asked)) };
   }
 
-  async createExperimentPlan(
-    { plan, requestId }: api.CreateExperimentPlanRequest,
-    call: Call,
-  ): Promise<api.CreateExperimentPlanResponse> {
-    const given = required(plan);
-    const options = { requestId, author: call.principal.name };
-    return { plan: answer(await this.#plans.create(given.id, bare(given), options)) };
+  async createExperimentPlan({ plan, requestId }: api.CreateExperimentPlanRequest, call: Call) {
+    return { plan: await this.#plans.create(plan, requestId, call) };
   }
 
-  async getExperimentPlan({ id }: api.GetExperimentPlanRequest): Promise<api.GetExperimentPlanResponse> {
-    return { plan: answer(await this.#plans.get(id)) };
+  async getExperimentPlan({ id }: api.GetExperimentPlanRequest) {
+    return { plan: await this.#plans.get(id) };
   }
 
   async listExperimentPlans(request: api.ListExperimentPlansRequest): Promise<api.ListExperimentPlansResponse> {
     const { pageSize, pageToken } = request;
     check([[pageSize < 0 || pageSize > 1_000, 'page_size', `${pageSize} is not 1 to 1000, or 0 for 50`]]);
     const { items, nextPageToken } = await this.#plans.list(pageSize, pageToken);
-    return { plans: items.map(answer), nextPageToken };
+    return { plans: items, nextPageToken };
   }
 
-  async updateExperimentPlan(
-    { plan, requestId }: api.UpdateExperimentPlanRequest,
-    call: Call,
-  ): Promise<api.UpdateExperimentPlanResponse> {
-    const given = required(plan);
-    const options = { requestId, author: call.principal.name, expectedRevision: given.revision };
-    return { plan: answer(await this.#plans.update(given.id, bare(given), options)) };
+  async updateExperimentPlan({ plan, requestId }: api.UpdateExperimentPlanRequest, call: Call) {
+    return { plan: await this.#plans.update(plan, requestId, call) };
   }
 
-  async deleteExperimentPlan(
-    { id, revision, requestId }: api.DeleteExperimentPlanRequest,
-    call: Call,
-  ): Promise<api.DeleteExperimentPlanResponse> {
-    await this.#plans.delete(id, { requestId, author: call.principal.name, expectedRevision: revision });
-    return {};
+  deleteExperimentPlan(request: api.DeleteExperimentPlanRequest, call: Call) {
+    return this.#plans.delete(request, call);
   }
-}
-
-function required(plan: ExperimentPlan | undefined): ExperimentPlan {
-  if (!plan) throw invalidArgument([{ field: 'plan', description: 'is required' }]);
-  return plan;
-}
-
-/** What is stored: the store knows the revision. */
-function bare(plan: ExperimentPlan): ExperimentPlan {
-  return { ...plan, revision: 0 };
-}
-
-function answer({ definition, revision }: Stored<ExperimentPlan>): ExperimentPlan {
-  return { ...definition, revision };
 }

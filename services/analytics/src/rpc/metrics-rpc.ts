@@ -1,10 +1,13 @@
-import type { Dimension, Metric } from '#gen/recur/analytics/v1/metric.ts';
+import { Dimension, Metric } from '#gen/recur/analytics/v1/metric.ts';
 import type * as api from '#gen/recur/analytics/v1/metric_service.ts';
 import type { MetricServiceService } from '#gen/recur/analytics/v1/metric_service.ts';
-import type { Stored, WriteOptions } from '#lib/definitions/store.ts';
+import { DefinitionCalls } from '#lib/definitions/calls.ts';
+import type { Stored } from '#lib/definitions/store.ts';
+import { Turns } from '#lib/definitions/turns.ts';
 import type { Call } from '#lib/rpc/call.ts';
 import { alreadyExists, failedPrecondition, invalidArgument, resourceExhausted } from '#lib/rpc/errors.ts';
 import type { Handlers } from '#lib/rpc/service.ts';
+import type { ActiveDefinition } from '#lib/stream/processor.ts';
 import { BoundedQueue } from '../core/bounded-queue.ts';
 import { metricOf } from '../core/metric-entry.ts';
 import { dimensionView, metricView } from '../core/metric-sql.ts';
@@ -22,36 +25,44 @@ export class MetricsRpc implements Handlers<typeof MetricServiceService> {
   readonly #stores: MetricStores;
   readonly #catalogue: RuntimeCatalogue;
   readonly #engine: Engine;
+  readonly #metrics: DefinitionCalls<Metric>;
+  readonly #dimensions: DefinitionCalls<Dimension>;
   readonly #queue = new BoundedQueue(RUNNING, WAITING);
-  /** One write at a time: each is checked against what the one before left. */
-  #last: Promise<unknown> = Promise.resolve();
 
   constructor(stores: MetricStores, catalogue: RuntimeCatalogue, engine: Engine) {
     this.#stores = stores;
     this.#catalogue = catalogue;
     this.#engine = engine;
-  }
-
-  createMetric({ metric, requestId }: api.CreateMetricRequest, call: Call): Promise<api.CreateMetricResponse> {
-    const given = required('metric', metric);
-    return this.#inTurn(async () => {
-      if (this.#builtIn(given.id)) throw alreadyExists(`metric "${given.id}"`);
-      return {
-        metric: await this.#learned(
-          await this.#stores.metrics.create(given.id, bareMetric(given), options(requestId, call)),
-        ),
-      };
+    const turns = new Turns();
+    const learn = (written: ActiveDefinition) => catalogue.put(written);
+    const users = (view: string) => catalogue.readersOf(view).map((id) => `metric "${id}"`);
+    this.#metrics = new DefinitionCalls<Metric>({
+      ...{ store: stores.metrics, kind: METRIC, message: Metric, turns, learn },
+      output: { revision: 0, updateTimeMs: 0, builtIn: false, view: '' },
+      answer: (stored) => ({ ...answer(stored), view: metricView(stored.id) }),
+      users: (id) => users(metricView(id)),
+    });
+    this.#dimensions = new DefinitionCalls<Dimension>({
+      ...{ store: stores.dimensions, kind: DIMENSION, message: Dimension, turns, learn },
+      output: { revision: 0, updateTimeMs: 0, view: '' },
+      answer: (stored) => ({ ...answer(stored), view: dimensionView(stored.id) }),
+      users: (id) => users(dimensionView(id)),
     });
   }
 
+  async createMetric({ metric, requestId }: api.CreateMetricRequest, call: Call): Promise<api.CreateMetricResponse> {
+    if (metric && this.#builtIn(metric.id)) throw alreadyExists(`metric "${metric.id}"`);
+    return { metric: await this.#metrics.create(metric, requestId, call) };
+  }
+
   async getMetric({ id }: api.GetMetricRequest): Promise<api.GetMetricResponse> {
-    return { metric: this.#builtIn(id) ?? metricAnswer(await this.#stores.metrics.get(id)) };
+    return { metric: this.#builtIn(id) ?? (await this.#metrics.get(id)) };
   }
 
   async listMetrics({ pageSize, pageToken }: api.ListMetricsRequest): Promise<api.ListMetricsResponse> {
-    const { items, nextPageToken } = await this.#stores.metrics.list(pageSize, pageToken);
+    const { items, nextPageToken } = await this.#metrics.list(pageSize, pageToken);
     const first = pageToken === '' ? this.#catalogue.builtIn.map(metricOf) : [];
-    return { metrics: [...first, ...items.map(metricAnswer)], nextPageToken };
+    return { metrics: [...first, ...items], nextPageToken };
   }
 
   async listMetricVersions({ id }: api.ListMetricVersionsRequest): Promise<api.ListMetricVersionsResponse> {
@@ -66,23 +77,14 @@ export class MetricsRpc implements Handlers<typeof MetricServiceService> {
     };
   }
 
-  updateMetric({ metric, requestId }: api.UpdateMetricRequest, call: Call): Promise<api.UpdateMetricResponse> {
-    const given = required('metric', metric);
-    return this.#inTurn(async () => {
-      this.#mustBeOwn(given.id);
-      const write = options(requestId, call, given.revision);
-      return { metric: await this.#learned(await this.#stores.metrics.update(given.id, bareMetric(given), write)) };
-    });
+  async updateMetric({ metric, requestId }: api.UpdateMetricRequest, call: Call): Promise<api.UpdateMetricResponse> {
+    if (metric) this.#mustBeOwn(metric.id);
+    return { metric: await this.#metrics.update(metric, requestId, call) };
   }
 
-  deleteMetric({ id, revision, requestId }: api.DeleteMetricRequest, call: Call): Promise<api.DeleteMetricResponse> {
-    return this.#inTurn(async () => {
-      this.#mustBeOwn(id);
-      this.#mustBeUnread(`Metric "${id}"`, metricView(id));
-      const gone = await this.#stores.metrics.delete(id, options(requestId, call, revision));
-      await this.#catalogue.put(METRIC, id, gone.revision, undefined);
-      return {};
-    });
+  async deleteMetric(request: api.DeleteMetricRequest, call: Call): Promise<api.DeleteMetricResponse> {
+    this.#mustBeOwn(request.id);
+    return this.#metrics.delete(request, call);
   }
 
   async evaluateMetric({ subject, limit }: api.EvaluateMetricRequest): Promise<api.EvaluateMetricResponse> {
@@ -102,54 +104,30 @@ export class MetricsRpc implements Handlers<typeof MetricServiceService> {
     }
   }
 
-  createDimension(
-    { dimension, requestId }: api.CreateDimensionRequest,
-    call: Call,
-  ): Promise<api.CreateDimensionResponse> {
-    const given = required('dimension', dimension);
-    return this.#inTurn(async () => {
-      const stored = await this.#stores.dimensions.create(given.id, bareDimension(given), options(requestId, call));
-      return { dimension: await this.#learnedDimension(stored) };
-    });
+  async createDimension({ dimension, requestId }: api.CreateDimensionRequest, call: Call) {
+    return { dimension: await this.#dimensions.create(dimension, requestId, call) };
   }
 
   async getDimension({ id }: api.GetDimensionRequest): Promise<api.GetDimensionResponse> {
-    return { dimension: dimensionAnswer(await this.#stores.dimensions.get(id)) };
+    return { dimension: await this.#dimensions.get(id) };
   }
 
   async listDimensions({ pageSize, pageToken }: api.ListDimensionsRequest): Promise<api.ListDimensionsResponse> {
-    const { items, nextPageToken } = await this.#stores.dimensions.list(pageSize, pageToken);
-    return { dimensions: items.map(dimensionAnswer), nextPageToken };
+    const { items, nextPageToken } = await this.#dimensions.list(pageSize, pageToken);
+    return { dimensions: items, nextPageToken };
   }
 
-  updateDimension(
-    { dimension, requestId }: api.UpdateDimensionRequest,
-    call: Call,
-  ): Promise<api.UpdateDimensionResponse> {
-    const given = required('dimension', dimension);
-    return this.#inTurn(async () => {
-      const readers = this.#catalogue.readersOf(dimensionView(given.id));
-      const before = this.#catalogue.dimensions.get(given.id);
-      if (readers.length > 0 && before !== undefined && before.subject !== given.subject)
-        throw failedPrecondition(
-          `Dimension "${given.id}" is used by ${readers.join(', ')}: its subject cannot change.`,
-        );
-      const write = options(requestId, call, given.revision);
-      const stored = await this.#stores.dimensions.update(given.id, bareDimension(given), write);
-      return { dimension: await this.#learnedDimension(stored) };
-    });
+  async updateDimension({ dimension, requestId }: api.UpdateDimensionRequest, call: Call) {
+    const finish = (next: Dimension, now: Dimension): Dimension => {
+      const readers = this.#catalogue.readersOf(dimensionView(next.id));
+      if (readers.length === 0 || next.subject === now.subject) return next;
+      throw failedPrecondition(`Dimension "${next.id}" is used by ${readers.join(', ')}: its subject cannot change.`);
+    };
+    return { dimension: await this.#dimensions.update(dimension, requestId, call, { finish }) };
   }
 
-  deleteDimension(
-    { id, revision, requestId }: api.DeleteDimensionRequest,
-    call: Call,
-  ): Promise<api.DeleteDimensionResponse> {
-    return this.#inTurn(async () => {
-      this.#mustBeUnread(`Dimension "${id}"`, dimensionView(id));
-      const gone = await this.#stores.dimensions.delete(id, options(requestId, call, revision));
-      await this.#catalogue.put(DIMENSION, id, gone.revision, undefined);
-      return {};
-    });
+  deleteDimension(request: api.DeleteDimensionRequest, call: Call): Promise<api.DeleteDimensionResponse> {
+    return this.#dimensions.delete(request, call);
   }
 
   async #evaluated(subject: api.EvaluateMetricRequest['subject']): Promise<string> {
@@ -174,28 +152,6 @@ export class MetricsRpc implements Handlers<typeof MetricServiceService> {
   #mustBeOwn(id: string): void {
     if (this.#builtIn(id)) throw failedPrecondition(`Metric "${id}" is built in and cannot be changed.`);
   }
-
-  #mustBeUnread(what: string, view: string): void {
-    const readers = this.#catalogue.readersOf(view);
-    if (readers.length > 0)
-      throw failedPrecondition(`${what} is used by ${readers.slice(0, 20).join(', ')}: change or delete them first.`);
-  }
-
-  async #learned(stored: Stored<Metric>): Promise<Metric> {
-    await this.#catalogue.put(METRIC, stored.id, stored.revision, stored.definition);
-    return metricAnswer(stored);
-  }
-
-  async #learnedDimension(stored: Stored<Dimension>): Promise<Dimension> {
-    await this.#catalogue.put(DIMENSION, stored.id, stored.revision, stored.definition);
-    return dimensionAnswer(stored);
-  }
-
-  #inTurn<T>(write: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(write, write);
-    this.#last = turn;
-    return turn;
-  }
 }
 
 function required<T>(field: string, value: T | undefined): T {
@@ -203,27 +159,6 @@ function required<T>(field: string, value: T | undefined): T {
   return value;
 }
 
-const options = (requestId: string, call: Call, expectedRevision = 0): WriteOptions => ({
-  requestId,
-  expectedRevision,
-  author: call.principal.name,
-});
-
-/** As it is stored: what the store knows itself is left out. */
-const bareMetric = (metric: Metric): Metric => ({ ...metric, revision: 0, updateTimeMs: 0, builtIn: false, view: '' });
-const bareDimension = (dimension: Dimension): Dimension => ({ ...dimension, revision: 0, updateTimeMs: 0, view: '' });
-
-const metricAnswer = ({ id, definition, revision, updateTimeMs }: Stored<Metric>): Metric => ({
-  ...definition,
-  id,
-  revision,
-  updateTimeMs,
-  view: metricView(id),
-});
-const dimensionAnswer = ({ id, definition, revision, updateTimeMs }: Stored<Dimension>): Dimension => ({
-  ...definition,
-  id,
-  revision,
-  updateTimeMs,
-  view: dimensionView(id),
-});
+function answer<T>({ id, definition, revision, updateTimeMs }: Stored<T>): T {
+  return { ...definition, id, revision, updateTimeMs };
+}

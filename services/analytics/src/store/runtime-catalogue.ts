@@ -51,11 +51,10 @@ export class RuntimeCatalogue {
     await this.#inTurn(() => this.#makeAll());
   }
 
-  put(kind: typeof METRIC, id: string, revision: number, definition: Metric | undefined): Promise<void>;
-  put(kind: typeof DIMENSION, id: string, revision: number, definition: Dimension | undefined): Promise<void>;
-  async put(kind: string, id: string, revision: number, definition: Metric | Dimension | undefined): Promise<void> {
-    this.#set(kind, id, revision, definition);
-    await this.#inTurn(() => this.#make(kind, id));
+  /** What this process wrote itself; its view is there when this resolves. */
+  async put(written: ActiveDefinition): Promise<void> {
+    this.#learn(written);
+    await this.#inTurn(() => this.#make(written.kind, written.id));
   }
 
   /** Ids of other metrics that read this view. */

@@ -1,10 +1,11 @@
 import { status } from '@grpc/grpc-js';
-import type { IdentifierType } from '#gen/recur/identity/v1/identifier_type.ts';
+import { IdentifierType } from '#gen/recur/identity/v1/identifier_type.ts';
 import type * as api from '#gen/recur/identity/v1/identity_service.ts';
-import type { DefinitionStore, Stored, WriteOptions } from '#lib/definitions/store.ts';
-import { BUILT_IN_TYPES } from '#lib/identifiers/types.ts';
+import { DefinitionCalls } from '#lib/definitions/calls.ts';
+import type { DefinitionStore } from '#lib/definitions/store.ts';
+import { BUILT_IN_TYPES, IDENTIFIER_TYPE_KIND } from '#lib/identifiers/types.ts';
 import type { Call } from '#lib/rpc/call.ts';
-import { alreadyExists, failedPrecondition, invalidArgument, RpcError } from '#lib/rpc/errors.ts';
+import { alreadyExists, failedPrecondition, RpcError } from '#lib/rpc/errors.ts';
 
 const MASKABLE = {
   description: 'description',
@@ -24,16 +25,22 @@ const builtIn = (id: string): IdentifierType | undefined => BUILT_IN_TYPES.find(
 
 /** Identifier types: those that come along, and what callers make of them. */
 export class TypesRpc {
-  readonly #store: DefinitionStore<IdentifierType>;
+  readonly #calls: DefinitionCalls<IdentifierType>;
 
   constructor(store: DefinitionStore<IdentifierType>) {
-    this.#store = store;
+    this.#calls = new DefinitionCalls({
+      store,
+      kind: IDENTIFIER_TYPE_KIND,
+      message: IdentifierType,
+      field: 'identifier_type',
+      output: { revision: 0, updateTimeMs: 0 },
+      maskable: MASKABLE,
+    });
   }
 
   async create({ identifierType, requestId }: api.CreateIdentifierTypeRequest, call: Call) {
-    const given = required(identifierType);
-    if (builtIn(given.id)) throw alreadyExists(`identifier type "${given.id}"`);
-    return { identifierType: answer(await this.#store.create(given.id, bare(given), options(requestId, call))) };
+    if (identifierType && builtIn(identifierType.id)) throw alreadyExists(`identifier type "${identifierType.id}"`);
+    return { identifierType: await this.#calls.create(identifierType, requestId, call) };
   }
 
   async get({ id }: api.GetIdentifierTypeRequest) {
@@ -41,8 +48,7 @@ export class TypesRpc {
   }
 
   async list({ pageSize, pageToken }: api.ListIdentifierTypesRequest): Promise<api.ListIdentifierTypesResponse> {
-    const { items, nextPageToken } = await this.#store.list(pageSize, pageToken);
-    const defined = items.map(answer);
+    const { items: defined, nextPageToken } = await this.#calls.list(pageSize, pageToken);
     if (pageToken !== '') return { identifierTypes: defined, nextPageToken };
     const untouched = [];
     for (const type of BUILT_IN_TYPES) {
@@ -52,41 +58,25 @@ export class TypesRpc {
     return { identifierTypes: [...untouched, ...defined], nextPageToken };
   }
 
-  async update({ identifierType, updateMask, requestId }: api.UpdateIdentifierTypeRequest, call: Call) {
-    const given = required(identifierType);
-    const before = await this.#current(given.id);
-    const next = masked(before, given, updateMask ?? []);
-    if (next.normalisation !== before.normalisation) {
+  async update({ identifierType, updateMask: mask, requestId }: api.UpdateIdentifierTypeRequest, call: Call) {
+    // The first change of a type that comes along stores it.
+    const initial = builtIn(identifierType?.id ?? '');
+    const finish = (next: IdentifierType, now: IdentifierType) => {
+      if (next.normalisation === now.normalisation) return next;
       throw failedPrecondition(
-        `The normalisation of "${given.id}" cannot be changed: its identifiers would be nobody's. Make another type.`,
+        `The normalisation of "${next.id}" cannot be changed: its identifiers would be nobody's. Make another type.`,
       );
-    }
-    if (builtIn(given.id) && given.revision === 0) {
-      // The first change of a type that comes along; repeated, it gives the same answer.
-      const made = await this.#firstOf(given.id, bare(next), requestId, call);
-      if (made) return { identifierType: answer(made) };
-    }
-    const write = options(requestId, call, given.revision);
-    return { identifierType: answer(await this.#store.update(given.id, bare(next), write)) };
+    };
+    return { identifierType: await this.#calls.update(identifierType, requestId, call, { mask, initial, finish }) };
   }
 
-  async #firstOf(id: string, type: IdentifierType, requestId: string, call: Call) {
-    try {
-      return await this.#store.create(id, type, options(requestId, call));
-    } catch (error) {
-      if (error instanceof RpcError && error.code === status.ALREADY_EXISTS) return undefined;
-      throw error;
-    }
-  }
-
-  async delete({ id, revision, requestId }: api.DeleteIdentifierTypeRequest, call: Call) {
-    await this.#store.delete(id, options(requestId, call, revision));
-    return {};
+  delete(request: api.DeleteIdentifierTypeRequest, call: Call) {
+    return this.#calls.delete(request, call);
   }
 
   async #current(id: string): Promise<IdentifierType> {
     try {
-      return answer(await this.#store.get(id));
+      return await this.#calls.get(id);
     } catch (error) {
       const type = builtIn(id);
       if (type && error instanceof RpcError && error.code === status.NOT_FOUND) return type;
@@ -98,36 +88,3 @@ export class TypesRpc {
     return (await this.#current(id)).revision > 0;
   }
 }
-
-function masked(before: IdentifierType, given: IdentifierType, mask: readonly string[]): IdentifierType {
-  if (mask.length === 0) return given;
-  const next: Record<string, unknown> = { ...before };
-  for (const path of mask) {
-    const field = MASKABLE[path as keyof typeof MASKABLE];
-    if (field === undefined) {
-      const names = Object.keys(MASKABLE).join(', ');
-      throw invalidArgument([{ field: 'update_mask', description: `"${path.slice(0, 50)}" must be one of ${names}` }]);
-    }
-    next[field] = given[field];
-  }
-  return next as unknown as IdentifierType;
-}
-
-function required(type: IdentifierType | undefined): IdentifierType {
-  if (type === undefined) throw invalidArgument([{ field: 'identifier_type', description: 'must be set' }]);
-  return type;
-}
-
-function options(requestId: string, call: Call, expectedRevision = 0): WriteOptions {
-  return { requestId, expectedRevision, author: call.principal.name };
-}
-
-/** As it is stored: what the store knows itself is left out. */
-const bare = (type: IdentifierType): IdentifierType => ({ ...type, revision: 0, updateTimeMs: 0 });
-
-const answer = ({ id, definition, revision, updateTimeMs }: Stored<IdentifierType>): IdentifierType => ({
-  ...definition,
-  id,
-  revision,
-  updateTimeMs,
-});

@@ -1,8 +1,8 @@
-import { type Journey, JourneyDefinition } from '#gen/recur/journey/v1/journey.ts';
+import type { Journey } from '#gen/recur/journey/v1/journey.ts';
 import {
   type BroadcastRequest,
   type BroadcastResponse,
-  type CreateJourneyRequest,
+  CreateJourneyRequest,
   type CreateJourneyResponse,
   type DeleteJourneyRequest,
   type DeleteJourneyResponse,
@@ -29,7 +29,6 @@ import type { Handlers } from '#lib/rpc/service.ts';
 import { readJourney } from '../core/definition/read.ts';
 import { validateJourney } from '../core/definition/validate.ts';
 import { changeJourney, type Move, moveJourney, type UpdatePath } from '../core/definition/versions.ts';
-import { stableId } from '../core/hash.ts';
 import type { Requests } from '../requests/requests.ts';
 import type { JourneyStore, Write } from '../store/journey-store.ts';
 
@@ -60,8 +59,8 @@ export class JourneyHandlers implements Handlers<typeof JourneyServiceService> {
   async createJourney({ journey, requestId }: CreateJourneyRequest, call: Call): Promise<CreateJourneyResponse> {
     const given = required(journey);
     refuse(validateJourney(given).found);
-    const content = Buffer.from(JourneyDefinition.encode(given.definition!).finish()).toString('base64');
-    const write = writeOf(call, requestId, 'create', given.name, given.description, content);
+    const asked = CreateJourneyRequest.encode({ journey: given, requestId: '' }).finish();
+    const write = writeOf(call, requestId, asked);
     return { journey: await this.#store.create(given, write, this.#now()) };
   }
 
@@ -77,7 +76,7 @@ export class JourneyHandlers implements Handlers<typeof JourneyServiceService> {
     const change = required(request.journey);
     const paths = pathsOf(request.updateMask);
     const asked = UpdateJourneyRequest.encode({ ...request, requestId: '' }).finish();
-    const write = writeOf(call, request.requestId, 'update', Buffer.from(asked).toString('base64'));
+    const write = writeOf(call, request.requestId, asked);
     const now = this.#now();
     const journey = await this.#store.change(change.id, change.revision, write, (stored) => {
       return changeJourney(stored, change, paths, now);
@@ -86,7 +85,7 @@ export class JourneyHandlers implements Handlers<typeof JourneyServiceService> {
   }
 
   async deleteJourney(request: DeleteJourneyRequest, call: Call): Promise<DeleteJourneyResponse> {
-    await this.#store.delete(request.id, request.revision, writeOf(call, request.requestId, 'delete'));
+    await this.#store.delete(request.id, request.revision, writeOf(call, request.requestId));
     return {};
   }
 
@@ -144,7 +143,7 @@ export class JourneyHandlers implements Handlers<typeof JourneyServiceService> {
 
   async #move(move: Move, { id, requestId }: MoveRequest, call: Call): Promise<{ journey: Journey }> {
     const now = this.#now();
-    const journey = await this.#store.change(id, 0, writeOf(call, requestId, move), (stored) => {
+    const journey = await this.#store.change(id, 0, writeOf(call, requestId, Buffer.from(move)), (stored) => {
       const moved = moveJourney(stored, move, now);
       if (typeof moved === 'string') throw failedPrecondition(`journey "${id}": ${moved}`);
       return moved;
@@ -170,10 +169,6 @@ function pathsOf(mask: readonly string[] | undefined): readonly UpdatePath[] {
   throw invalidArgument([{ field: 'update_mask', description }]);
 }
 
-function writeOf(call: Call, requestId: string, ...asked: string[]): Write {
-  if (!/^[\x21-\x7e]{0,64}$/.test(requestId)) {
-    const description = 'must be at most 64 printable characters without spaces';
-    throw invalidArgument([{ field: 'request_id', description }]);
-  }
-  return { requestId, fingerprint: stableId(...asked), author: call.principal.name };
+function writeOf(call: Call, requestId: string, asked: Uint8Array = new Uint8Array()): Write {
+  return { requestId, asked, author: call.principal.name };
 }

@@ -2,12 +2,14 @@ import { status } from '@grpc/grpc-js';
 import type * as api from '#gen/recur/messaging/v1/messaging_service.ts';
 import type { MessagingServiceService } from '#gen/recur/messaging/v1/messaging_service.ts';
 import type { CustomerState } from '#gen/recur/messaging/v1/state.ts';
-import type { MessagingSettings } from '#gen/recur/messaging/v1/template.ts';
+import { MessagingSettings } from '#gen/recur/messaging/v1/template.ts';
+import { updateSettings } from '#lib/definitions/calls.ts';
 import type { DefinitionStore } from '#lib/definitions/store.ts';
 import type { Call } from '#lib/rpc/call.ts';
 import { notFound, RpcError } from '#lib/rpc/errors.ts';
 import type { Handlers } from '#lib/rpc/service.ts';
 import type { StateReader } from '#lib/stream/state-reader.ts';
+import { SETTINGS_KIND } from '../core/definitions.ts';
 import { SETTINGS_ID, withDefaults } from '../core/settings.ts';
 import { pageSizeField, refusal } from './json-field.ts';
 import type { Templates } from './templates.ts';
@@ -82,26 +84,16 @@ export class MessagingRpc implements Handlers<typeof MessagingServiceService> {
     request: api.UpdateMessagingSettingsRequest,
     call: Call,
   ): Promise<api.UpdateMessagingSettingsResponse> {
-    if (!request.settings) throw refusal('settings', 'is required');
-    const wanted = { ...withDefaults(request.settings), revision: 0 };
-    const options = {
-      requestId: request.requestId,
-      author: call.principal.name,
-      expectedRevision: request.settings.revision,
+    const given = request.settings && { ...withDefaults(request.settings), revision: request.settings.revision };
+    const { settings: store } = this.parts;
+    const place = {
+      store,
+      kind: SETTINGS_KIND,
+      message: MessagingSettings,
+      id: SETTINGS_ID,
+      initial: withDefaults({}),
     };
-    const { definition, revision } = await this.put(wanted, options);
-    return { settings: { ...definition, revision } };
-  }
-
-  /** The first change creates the settings; whoever names a revision has seen some. */
-  private async put(wanted: MessagingSettings, options: Parameters<DefinitionStore<MessagingSettings>['update']>[2]) {
-    const { settings } = this.parts;
-    try {
-      return await settings.update(SETTINGS_ID, wanted, options);
-    } catch (error) {
-      if (!isNotFound(error) || (options?.expectedRevision ?? 0) !== 0) throw error;
-      return await settings.create(SETTINGS_ID, wanted, options);
-    }
+    return { settings: await updateSettings(place, given, request.requestId, call) };
   }
 }
 

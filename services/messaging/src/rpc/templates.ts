@@ -1,12 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import type * as api from '#gen/recur/messaging/v1/messaging_service.ts';
-import type { Template } from '#gen/recur/messaging/v1/template.ts';
-import type { DefinitionStore, Stored } from '#lib/definitions/store.ts';
+import { Template } from '#gen/recur/messaging/v1/template.ts';
+import { DefinitionCalls } from '#lib/definitions/calls.ts';
+import type { DefinitionStore } from '#lib/definitions/store.ts';
+import type { Uses } from '#lib/definitions/uses.ts';
 import type { Call } from '#lib/rpc/call.ts';
 import { failedPrecondition, invalidArgument, unavailable } from '#lib/rpc/errors.ts';
 import { ComposeError } from '../channels/channel.ts';
 import type { Composer } from '../channels/email/compose.ts';
 import type { SmtpTransport } from '../channels/email/smtp.ts';
+import { TEMPLATE_KIND } from '../core/definitions.ts';
 import { isEmailAddress } from '../core/header.ts';
 import { contentFor, isLocale } from '../core/locale.ts';
 import { render, TemplateError } from '../render/render.ts';
@@ -15,6 +18,7 @@ import { objectField, pageSizeField, refusal } from './json-field.ts';
 
 export interface TemplatesParts {
   readonly store: DefinitionStore<Template>;
+  readonly uses: Uses;
   readonly composer: Composer;
   readonly transport: SmtpTransport;
   /** Settings in force, as far as rendering needs them. */
@@ -24,38 +28,39 @@ export interface TemplatesParts {
 /** Templates: stored, looked at, tried out. */
 export class Templates {
   private readonly parts: TemplatesParts;
+  private readonly calls: DefinitionCalls<Template>;
 
   constructor(parts: TemplatesParts) {
     this.parts = parts;
+    this.calls = new DefinitionCalls({
+      store: parts.store,
+      kind: TEMPLATE_KIND,
+      message: Template,
+      output: { revision: 0, updatedAtMs: 0 },
+      answer: ({ definition, revision, updateTimeMs }) => ({ ...definition, revision, updatedAtMs: updateTimeMs }),
+      users: (id) => parts.uses.of(TEMPLATE_KIND, id),
+    });
   }
 
   async create({ template, requestId }: api.CreateTemplateRequest, call: Call): Promise<{ template: Template }> {
-    const given = required(template);
-    const stored = await this.parts.store.create(given.id, bare(given), { requestId, author: call.principal.name });
-    return { template: answer(stored) };
+    return { template: await this.calls.create(template, requestId, call) };
   }
 
   async get({ id }: api.GetTemplateRequest): Promise<{ template: Template }> {
-    return { template: answer(await this.parts.store.get(id)) };
+    return { template: await this.calls.get(id) };
   }
 
   async list({ pageSize, pageToken }: api.ListTemplatesRequest): Promise<api.ListTemplatesResponse> {
-    const { items, nextPageToken } = await this.parts.store.list(pageSizeField(pageSize, 50, 200), pageToken);
-    return { templates: items.map(answer), nextPageToken };
+    const { items, nextPageToken } = await this.calls.list(pageSizeField(pageSize, 50, 200), pageToken);
+    return { templates: items, nextPageToken };
   }
 
   async update({ template, requestId }: api.UpdateTemplateRequest, call: Call): Promise<{ template: Template }> {
-    const given = required(template);
-    const options = { requestId, author: call.principal.name, expectedRevision: given.revision };
-    return { template: answer(await this.parts.store.update(given.id, bare(given), options)) };
+    return { template: await this.calls.update(template, requestId, call) };
   }
 
-  async delete(
-    { id, revision, requestId }: api.DeleteTemplateRequest,
-    call: Call,
-  ): Promise<api.DeleteTemplateResponse> {
-    await this.parts.store.delete(id, { requestId, author: call.principal.name, expectedRevision: revision });
-    return {};
+  delete(request: api.DeleteTemplateRequest, call: Call): Promise<api.DeleteTemplateResponse> {
+    return this.calls.delete(request, call);
   }
 
   async preview(request: api.PreviewTemplateRequest): Promise<api.PreviewTemplateResponse> {
@@ -114,20 +119,6 @@ export class Templates {
     if (!isLocale(asked)) throw refusal('locale', 'must be a BCP 47 tag like "en" or "zh-CN"');
     return asked;
   }
-}
-
-function required(template: Template | undefined): Template {
-  if (!template) throw refusal('template', 'is required');
-  return template;
-}
-
-/** What is stored: the store knows revision and time. */
-function bare(template: Template): Template {
-  return { ...template, revision: 0, updatedAtMs: 0 };
-}
-
-function answer({ definition, revision, updateTimeMs }: Stored<Template>): Template {
-  return { ...definition, revision, updatedAtMs: updateTimeMs };
 }
 
 function refuse(violations: readonly { field: string; description: string }[]): void {

@@ -2,22 +2,15 @@ import { ComputedTrait } from '#gen/recur/profile/v1/computed_trait.ts';
 import { CompletenessSettings } from '#gen/recur/profile/v1/settings.ts';
 import { Tag } from '#gen/recur/profile/v1/tag.ts';
 import { TraitType } from '#gen/recur/profile/v1/trait_type.ts';
-import type { Rule } from '#gen/recur/segmentation/v1/rule.ts';
-import { Segment } from '#gen/recur/segmentation/v1/segment.ts';
 import type { DefinitionSource } from '#lib/definitions/watch.ts';
 import type { ActiveDefinition } from '#lib/stream/processor.ts';
 import { DEFAULT_COMPLETENESS } from '../core/completeness.ts';
 import { KINDS } from '../core/plan.ts';
-import { computedTraitsIn } from '../core/tags/check.ts';
-
-/** Segmentation's definitions: followed to know which of them read ours. */
-export const SEGMENT_KIND = 'segment';
 
 /** The definitions there are now, in memory: followed from the store, and told at once of this replica's own writes. */
 export class Catalogue {
   readonly #computedTraits = new Map<string, ComputedTrait>();
   readonly #tags = new Map<string, Tag>();
-  readonly #segments = new Map<string, Rule>();
   /** Name of the trait by id of its declaration. */
   readonly #traitTypes = new Map<string, string>();
   /** Last revision seen of each, deleted ones included, so that an older one never comes back. */
@@ -47,10 +40,6 @@ export class Catalogue {
       else this.#traitTypes.set(id, TraitType.decode(body).name);
     } else if (kind === KINDS.completeness) {
       this.#completeness = deleted ? DEFAULT_COMPLETENESS : { ...CompletenessSettings.decode(body), revision };
-    } else if (kind === SEGMENT_KIND) {
-      const rule = deleted ? undefined : Segment.decode(body).rule;
-      if (rule === undefined) this.#segments.delete(id);
-      else this.#segments.set(id, rule);
     }
     this.version++;
     this.onChange();
@@ -59,11 +48,6 @@ export class Catalogue {
   /** Id of the declaration of this trait, other than `id`. */
   declares(name: string, id: string): string | undefined {
     return [...this.#traitTypes].find(([other, declared]) => other !== id && declared === name)?.[0];
-  }
-
-  /** Segments that read a computed trait or tag: `segment "vip"`, by id. */
-  segmentsReading(kind: 'computedTrait' | 'tag', id: string): string[] {
-    return [...this.#segments].flatMap(([name, rule]) => (reads(rule, kind, id) ? [`segment "${name}"`] : [])).sort();
   }
 
   get completeness(): CompletenessSettings {
@@ -81,15 +65,4 @@ export class Catalogue {
   tag(id: string): Tag | undefined {
     return this.#tags.get(id);
   }
-
-  /** Tags that read this computed trait, by id. */
-  tagsReading(traitId: string): string[] {
-    return [...this.#tags.values()].flatMap((tag) => (computedTraitsIn(tag).has(traitId) ? [tag.id] : [])).sort();
-  }
-}
-
-function reads(rule: Rule, kind: 'computedTrait' | 'tag', id: string): boolean {
-  if (rule[kind]?.id === id) return true;
-  const parts = [...rule.all, ...rule.any, ...(rule.not === undefined ? [] : [rule.not])];
-  return parts.some((part) => reads(part, kind, id));
 }

@@ -5,7 +5,7 @@ import type { DefinitionSource } from '#lib/definitions/watch.ts';
 import type { ActiveDefinition } from '#lib/stream/processor.ts';
 import { KINDS } from '../core/in-force.ts';
 import { DEFAULT_LIFECYCLE } from '../core/lifecycle.ts';
-import { type ProfileDefinitions, segmentsIn } from '../core/references.ts';
+import type { ProfileDefinitions } from '../core/references.ts';
 import { DEFAULT_RFM } from '../core/rfm.ts';
 
 /** Kinds of profile's definitions that rules refer to. */
@@ -79,11 +79,6 @@ export class Catalogue {
     const rules = new Map<string, Rule>();
     for (const { id, rule } of this.#segments.values()) if (rule !== undefined) rules.set(id, rule);
     return rules;
-  }
-
-  /** Segments that refer to this one, by id. */
-  readersOf(id: string): string[] {
-    return [...this.rules()].flatMap(([reader, rule]) => (segmentsIn(rule).has(id) ? [reader] : [])).sort();
   }
 }
 

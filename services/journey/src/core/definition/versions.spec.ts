@@ -1,15 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Journey, JourneyStatus, StoredJourney } from '#gen/recur/journey/v1/journey.ts';
-import {
-  changeJourney,
-  deletionRefusal,
-  type Move,
-  markRequest,
-  moveJourney,
-  newJourney,
-  presentJourney,
-  repetition,
-} from './versions.ts';
+import { changeJourney, deletionRefusal, type Move, moveJourney, newJourney, presentJourney } from './versions.ts';
 
 const journey = (reason: string, nodes = 1) =>
   Journey.fromPartial({
@@ -82,17 +73,5 @@ describe('status', () => {
     }
     const deletable = Number(from) === JOURNEY_STATUS_DRAFT || Number(from) === JOURNEY_STATUS_STOPPED;
     expect(deletionRefusal(stored) === undefined).toBe(deletable);
-  });
-});
-
-describe('repeated requests', () => {
-  it('are known by id and content, the last 16', () => {
-    let stored = newJourney(journey('a'), 0);
-    for (let i = 0; i < 17; i++) stored = markRequest(stored, `r${i}`, `f${i}`);
-    expect(repetition(stored, 'r16', 'f16')).toBe('done');
-    expect(repetition(stored, 'r16', 'other')).toBe('misused');
-    expect(repetition(stored, 'r0', 'f0')).toBe('new');
-    expect(repetition(stored, '', '')).toBe('new');
-    expect(markRequest(stored, '', 'f')).toBe(stored);
   });
 });

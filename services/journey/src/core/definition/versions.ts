@@ -12,8 +12,6 @@ const MAX_VERSIONS_BYTES = 400 * 1024;
 
 const { JOURNEY_STATUS_DRAFT, JOURNEY_STATUS_ACTIVE, JOURNEY_STATUS_PAUSED, JOURNEY_STATUS_STOPPED } = JourneyStatus;
 
-const MAX_REQUESTS = 16;
-
 /** Moves of the status authors may ask for. */
 export type Move = 'start' | 'pause' | 'resume' | 'stop';
 
@@ -76,18 +74,6 @@ export function moveJourney(stored: StoredJourney, move: Move, now: number): Sto
     next.versions = [{ version: version + 1, definition, createTimeMs: now }];
   }
   return next;
-}
-
-/** Whether the write was done before, is new, or its id was used for something else. */
-export function repetition(stored: StoredJourney, requestId: string, fingerprint: string): 'new' | 'done' | 'misused' {
-  const known = requestId === '' ? undefined : stored.requests.find((request) => request.requestId === requestId);
-  if (known === undefined) return 'new';
-  return known.fingerprint === fingerprint ? 'done' : 'misused';
-}
-
-export function markRequest(stored: StoredJourney, requestId: string, fingerprint: string): StoredJourney {
-  if (requestId === '') return stored;
-  return { ...stored, requests: [...stored.requests, { requestId, fingerprint }].slice(-MAX_REQUESTS) };
 }
 
 /** Why the journey may not be deleted, if so. */
