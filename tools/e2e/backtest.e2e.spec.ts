@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type ExplainJourneyRequest, VerdictKind } from '#gen/recur/journey/v1/service.ts';
 import { sql } from '#tools/library/sql.ts';
 import { ROOT } from '#tools/servers/node.ts';
 import { deleteWithUs } from '#tools/servers/watchdog.ts';
@@ -140,6 +141,72 @@ test('two versions compared', async () => {
   const shown = await run('day14', '--compare', shorter, '--from', '2011-01-01', '--to', '2011-09-01');
   expect(shown).toMatch(/day14\nmonth .*entered/);
   expect(shown).toMatch(/Customers who get a message: \d+ in both/);
+});
+
+const {
+  VERDICT_KIND_SENT,
+  VERDICT_KIND_HELD_OUT,
+  VERDICT_KIND_LEFT,
+  VERDICT_KIND_WAITING,
+  VERDICT_KIND_NOT_TRIGGERED,
+} = VerdictKind;
+
+test.each<[what: string, kind: VerdictKind, words: RegExp, customers: string]>([
+  [
+    'got the mail of day 14',
+    VERDICT_KIND_SENT,
+    /Message care was sent/,
+    `SELECT customer_id FROM deliveries WHERE journey_id = 'day14' AND status = 'sent'`,
+  ],
+  [
+    'is in the hold-out of day 14',
+    VERDICT_KIND_HELD_OUT,
+    /hold-out of experiment day14/,
+    `SELECT customer_id FROM exposures WHERE journey_id = 'day14' AND hold_out = 1`,
+  ],
+  [
+    'ordered again within the two weeks',
+    VERDICT_KIND_LEFT,
+    /Left at .* before a message was due/,
+    `SELECT customer_id FROM journey_steps WHERE journey_id = 'day14' AND action = 'exited' AND reason NOT IN ('sent', 'hold_out')
+       AND customer_id NOT IN (SELECT customer_id FROM exposures WHERE journey_id = 'day14')`,
+  ],
+  [
+    'ordered less than two weeks ago',
+    VERDICT_KIND_WAITING,
+    /at two_weeks since 2011-08/,
+    `SELECT customer_id FROM journey_steps WHERE journey_id = 'day14' AND action = 'enrolled'
+       AND customer_id NOT IN (SELECT customer_id FROM journey_steps WHERE journey_id = 'day14' AND action = 'exited')`,
+  ],
+  [
+    'never ordered',
+    VERDICT_KIND_NOT_TRIGGERED,
+    /entering segment first_order/,
+    `SELECT customer_id FROM v_customers WHERE identified AND orders = 0`,
+  ],
+])('why: a customer who %s', async (_, kind, words, customers) => {
+  const found = await sql<{ customer_id: string }>(
+    shop.endpoints.clickhouseHttp,
+    `SELECT DISTINCT customer_id FROM (${customers}) ORDER BY customer_id LIMIT 20`,
+  );
+  expect(found.length).toBeGreaterThan(0);
+  for (const { customer_id: customerId } of found) {
+    const answer = await shop.api.journey.explainJourney({ customerId, journeyId: 'day14', fromMs: 0 });
+    expect(answer).toMatchObject({ customerId, verdict: { kind } });
+    expect(answer.verdict?.said?.english).toMatch(words);
+    expect(answer.verdict?.said?.chinese).toMatch(/。$/);
+    const times = answer.records.map(({ timeMs }) => timeMs);
+    expect(times).toEqual([...times].sort((a, b) => a - b));
+  }
+});
+
+test('why: of whom nothing is known, and of a journey that is not there', async () => {
+  const explainJourney = (request: ExplainJourneyRequest) => shop.api.journey.explainJourney(request);
+  const nobody = await explainJourney({ customerId: 'nobody', journeyId: 'day14', fromMs: 0 });
+  expect(nobody).toMatchObject({ verdict: { kind: VERDICT_KIND_NOT_TRIGGERED }, records: [] });
+  await expect(explainJourney({ customerId: 'x', journeyId: 'day15', fromMs: 0 })).rejects.toThrow(/day15/);
+  await expect(explainJourney({ customerId: '', journeyId: 'day14', fromMs: 0 })).rejects.toThrow(/customer_id/);
+  await expect(explainJourney({ customerId: 'x', journeyId: 'day14', fromMs: -1 })).rejects.toThrow(/from_ms/);
 });
 
 test.each([

@@ -1,6 +1,7 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { DynamicModule } from '@nestjs/common';
 import type { Redis } from 'ioredis';
+import { AnalyticsServiceClient } from '#gen/recur/analytics/v1/analytics_service.ts';
 import { IdentityServiceClient } from '#gen/recur/identity/v1/identity_service.ts';
 import { JourneyServiceService } from '#gen/recur/journey/v1/service.ts';
 import { SegmentationServiceClient } from '#gen/recur/segmentation/v1/segmentation_service.ts';
@@ -12,6 +13,7 @@ import { StateReader } from '#lib/stream/state-reader.ts';
 import { stateCodec } from './core/state.ts';
 import { RequestWriter } from './requests/request-writer.ts';
 import { Requests } from './requests/requests.ts';
+import { Explanations } from './rpc/explain.ts';
 import { JourneyHandlers } from './rpc/journeys.ts';
 import { Stage } from './stage.ts';
 import { JourneyStore } from './store/journey-store.ts';
@@ -31,6 +33,9 @@ function requestsOf(store: JourneyStore, nats: NatsConnection, config: ServiceCo
   });
 }
 
+const explanationsOf = ({ analyticsAddr }: ServiceConfig): Explanations =>
+  new Explanations(analyticsAddr === undefined ? undefined : createClient(AnalyticsServiceClient, analyticsAddr));
+
 export const journeyModule = (): DynamicModule => ({
   module: JourneyModule,
   providers: [
@@ -48,6 +53,7 @@ export const journeyModule = (): DynamicModule => ({
           store,
           new StateReader('journey', stateCodec, redis, config.partitions),
           requestsOf(store, nats, config),
+          explanationsOf(config),
         ),
     },
     {

@@ -27,6 +27,7 @@ import { stateCodec } from '../src/core/state.ts';
 import { journeyStage } from '../src/processor.ts';
 import { RequestWriter } from '../src/requests/request-writer.ts';
 import { Requests } from '../src/requests/requests.ts';
+import { Explanations } from '../src/rpc/explain.ts';
 import { JourneyHandlers } from '../src/rpc/journeys.ts';
 import { JourneyStore } from '../src/store/journey-store.ts';
 import { encodeEvent, ZONE } from './scenario.ts';
@@ -96,6 +97,7 @@ beforeAll(async () => {
       identity: undefined,
       segmentation: undefined,
     }),
+    new Explanations(undefined),
   );
   const services = [rpcService(JourneyServiceService, handlers)];
   const host = '127.0.0.1';

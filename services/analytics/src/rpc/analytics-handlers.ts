@@ -11,6 +11,8 @@ import type {
   ListExperimentResultsResponse,
   ListIdentityChangesRequest,
   ListIdentityChangesResponse,
+  ListJourneyRecordsRequest,
+  ListJourneyRecordsResponse,
   ScanEventsRequest,
   ScanEventsResponse,
 } from '#gen/recur/analytics/v1/analytics_service.ts';
@@ -21,6 +23,7 @@ import type { Engine } from '../engine/engine.ts';
 import { readExperimentResults } from '../store/experiments.ts';
 import { type HistoryPage, readHistory } from '../store/history.ts';
 import { readIdentityChanges } from '../store/identity-changes.ts';
+import { readJourneyRecords } from '../store/journey-records.ts';
 import { readSummary } from '../store/summary.ts';
 import { readTimeline } from '../store/timeline.ts';
 import { check } from './check.ts';
@@ -29,6 +32,8 @@ import { QueryQueue } from './query-queue.ts';
 
 /** What results can be asked by; a trait's name as ingest takes it. */
 const BY = /^(?:|segment|rfm|lifecycle|trait:.{1,256})$/su;
+/** The year 2299: as far as the tables' moments go. */
+const MAX_MS = 10_413_791_999_999;
 const CHUNK_BYTES = 1024 * 1024;
 /** How often a scan looks whether the tables have come far enough. */
 const SINK_POLL_MS = 50;
@@ -83,6 +88,19 @@ export class AnalyticsHandlers implements Handlers<typeof AnalyticsServiceServic
       changes: page.map((r) => r.change),
       nextPageToken: more ? encodePlace({ timeMs: 0, seq: last.seq, index: last.index }) : '',
     };
+  }
+
+  async listJourneyRecords(request: ListJourneyRecordsRequest): Promise<ListJourneyRecordsResponse> {
+    const { customerId, journeyId, segmentId, fromMs, limit } = request;
+    check([
+      [customerId === '' || customerId.length > 128, 'customer_id', 'must be 1 to 128 characters'],
+      [journeyId === '' || journeyId.length > 128, 'journey_id', 'must be 1 to 128 characters'],
+      [segmentId.length > 128, 'segment_id', 'must have at most 128 characters'],
+      [fromMs < 0 || fromMs > MAX_MS, 'from_ms', `${fromMs} is not 0 to ${MAX_MS}`],
+      [limit < 0 || limit > 500, 'limit', `${limit} is not 1 to 500, or 0 for 200`],
+    ]);
+    const query = { customerId, journeyId, segmentId, fromMs, limit: limit || 200 };
+    return this.#queue.run(() => readJourneyRecords(this.#engine, query));
   }
 
   async listExperimentResults(request: ListExperimentResultsRequest): Promise<ListExperimentResultsResponse> {

@@ -8,6 +8,8 @@ import {
   type DeleteJourneyResponse,
   type EnrolCustomersRequest,
   type EnrolCustomersResponse,
+  type ExplainJourneyRequest,
+  type ExplainJourneyResponse,
   type GetJourneyRequest,
   type GetJourneyResponse,
   type JourneyServiceService,
@@ -31,6 +33,7 @@ import { validateJourney } from '../core/definition/validate.ts';
 import { changeJourney, type Move, moveJourney, type UpdatePath } from '../core/definition/versions.ts';
 import type { Requests } from '../requests/requests.ts';
 import type { JourneyStore, Write } from '../store/journey-store.ts';
+import type { Explanations } from './explain.ts';
 
 /** Committed states of customers, merges followed. */
 export interface JourneyStates {
@@ -47,11 +50,19 @@ export class JourneyHandlers implements Handlers<typeof JourneyServiceService> {
   readonly #store: JourneyStore;
   readonly #states: JourneyStates;
   readonly #requests: Requests;
+  readonly #explanations: Explanations;
   readonly #now: () => number;
 
-  constructor(store: JourneyStore, states: JourneyStates, requests: Requests, now: () => number = Date.now) {
+  constructor(
+    store: JourneyStore,
+    states: JourneyStates,
+    requests: Requests,
+    explanations: Explanations,
+    now: () => number = Date.now,
+  ) {
     this.#store = store;
     this.#requests = requests;
+    this.#explanations = explanations;
     this.#states = states;
     this.#now = now;
   }
@@ -107,6 +118,10 @@ export class JourneyHandlers implements Handlers<typeof JourneyServiceService> {
 
   stopJourney(request: MoveRequest, call: Call) {
     return this.#move('stop', request, call);
+  }
+
+  async explainJourney(request: ExplainJourneyRequest, call: Call): Promise<ExplainJourneyResponse> {
+    return this.#explanations.explain(request, await this.#store.get(request.journeyId), call);
   }
 
   validateJourney({ form }: ValidateJourneyRequest): ValidateJourneyResponse {
