@@ -14,6 +14,7 @@ import { type BenchResult, resultLine } from './result.ts';
 import { scaleOut } from './scale-out.ts';
 import { segments } from './segments.ts';
 import { sink } from './sink.ts';
+import { windows } from './windows.ts';
 
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchResult>>> = {
   ingest,
@@ -24,6 +25,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
   'message-ids': messageIds,
   matching,
   segments,
+  windows,
   backfill,
   memory,
   'profile-reads': profileReads,
@@ -42,6 +44,7 @@ line is the result as JSON. What each bench does, and what its bare loop does, i
   latency    from an accepted event to the mail it causes, at 1,000 events/s
   sink       rows/s from log frames into ClickHouse
   segments   CPU of segmentation per event with 10, 100, 1,000 and 10,000 segments
+  windows    how late customers leave a segment by time alone: a million of them (some 5 minutes), exits one by one and at once
   queries    each query of the Grafana dashboards over 50 million events (some 5 GB in the temporary folder, several minutes)
   message-ids  bytes of Redis an id takes that is remembered for a day or two
   matching   customers/s compared with all others for typing errors, and how many are found
@@ -53,10 +56,10 @@ line is the result as JSON. What each bench does, and what its bare loop does, i
   scale-out  longest pause of a partition while profile and segmentation go 1, 3, 1 under load; CPU, spread, lost, double
 
   --events N        how many events (e2e, sink, queries, backfill), ids (message-ids), A/A tests (aa),
-                    customers (matching), profiles (memory: 1 amount instead of 3), merges (merges)
+                    customers (matching, windows), profiles (memory: 1 amount instead of 3), merges (merges)
   --people N        customers of the sample shop (e2e)          (default 12000: 300,000 events are about their six months)
   --rounds N        ours and bare take turns so often           (ingest, e2e, matching); how often each query is asked (queries)
-  --seconds N       length of a turn (ingest), of the load (latency), of a part (scale-out)
+  --seconds N       length of a turn (ingest), of the load (latency), of the time windows end in (windows), of a part (scale-out)
   --partitions N    of the cluster                              (default 4)
   --without A,B     services that are not to run, e.g. analytics (e2e, latency)
   --no-bare         only ours, no ratio                         (ingest, e2e, matching)
