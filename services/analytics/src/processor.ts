@@ -84,6 +84,8 @@ export class Sink {
     this.#seen = through;
     this.#written = through;
     this.#offsetAt = parts.now();
+    // What comes first lay in the log while nobody was here: it has waited long enough.
+    this.#firstAt = parts.now() - parts.limits.waitMs;
   }
 
   /** Reads from the tables how far they got. */
@@ -125,10 +127,11 @@ export class Sink {
   #tick(quiet: boolean): void {
     if (this.#flushing !== undefined) return;
     const { now, limits } = this.#parts;
-    const busy = !quiet && this.#builder.rows >= limits.busyRows;
-    const waited = this.#firstAt !== undefined && now() - this.#firstAt >= (busy ? limits.busyWaitMs : limits.waitMs);
+    const { rows } = this.#builder;
+    const wait = !quiet && rows >= limits.busyRows ? limits.busyWaitMs : limits.waitMs;
+    const waited = rows > 0 && this.#firstAt !== undefined && now() - this.#firstAt >= wait;
     // Frames without rows: the offset goes on all the same.
-    const behind = this.#builder.rows === 0 && this.#seen > this.#written && now() - this.#offsetAt >= limits.offsetMs;
+    const behind = rows === 0 && this.#seen > this.#written && now() - this.#offsetAt >= limits.offsetMs;
     if (waited || behind) this.#startFlush();
   }
 
