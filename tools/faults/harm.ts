@@ -33,6 +33,8 @@ export interface Harm {
   readonly detail: string;
   /** Dead letters that must come of it. */
   readonly deadLetters?: number;
+  /** When it was over (of performance.now), when something was done about it afterwards: that is part of the recovery. */
+  readonly over?: number;
   /** Why it could not be done here. */
   readonly skipped?: string;
 }
@@ -141,8 +143,9 @@ async function fillDisk(store: 'nats' | 'redis', servers: FaultServers, meanwhil
   const makeRoom = servers.fill(store);
   await meanwhile();
   makeRoom();
-  if (store === 'redis') return { detail: `no space for 5 s` };
-  return { detail: `no space for 5 s; ${await probed(servers.nats)} of 3 restarted by their probe` };
+  const over = performance.now();
+  if (store === 'redis') return { detail: `no space for 5 s`, over };
+  return { detail: `no space for 5 s; ${await probed(servers.nats)} of 3 restarted by their probe`, over };
 }
 
 /** A server that has given JetStream up says so, and stays so until somebody restarts it: the liveness probe does. */

@@ -204,8 +204,7 @@ async function one(
   away: Away,
 ): Promise<{ result: FaultResult; letters: number }> {
   const from = performance.now();
-  const { detail, skipped, deadLetters: letters = 0 } = await inflict(fault, world);
-  const over = performance.now();
+  const { detail, skipped, deadLetters: letters = 0, over = performance.now() } = await inflict(fault, world);
   if (skipped !== undefined) {
     const nothing = { recoverySeconds: null, awaySeconds: null, worstLagSeconds: null, last: '' };
     return { result: { fault, detail, skipped, ...nothing }, letters };
