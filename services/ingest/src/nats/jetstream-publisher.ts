@@ -13,6 +13,8 @@ const PUBLISH_TIMEOUT_MS = 2_000;
 /** A full stream has room again when old messages expire or somebody raises its limit: not within the second. */
 const FULL_RETRY_MS = 5_000;
 const AWAY_RETRY_MS = 1_000;
+/** While the log is away every request fails: the journal hears of it so often at most. */
+const TOLD_EVERY_MS = 5_000;
 
 /** Publishes frames to the lane of INGEST and believes only in a complete acknowledgement. */
 export class JetStreamPublisher implements FramePublisher {
@@ -21,6 +23,8 @@ export class JetStreamPublisher implements FramePublisher {
   readonly #subject = subjects.ingest(LANE);
   #connected = true;
   #closed = false;
+  #told = Number.NEGATIVE_INFINITY;
+  #failures = 0;
   #cut = Promise.withResolvers<never>();
 
   constructor(nats: NatsConnection, logger: Logger) {
@@ -58,7 +62,12 @@ export class JetStreamPublisher implements FramePublisher {
       this.#logger.warn({ err: error.message }, 'INGEST takes no more');
       return new LogRefusal('full', 'The log takes no more for now.', FULL_RETRY_MS, error);
     }
-    this.#logger.error({ err: error }, 'a frame was not acknowledged');
+    this.#failures++;
+    if (performance.now() - this.#told >= TOLD_EVERY_MS) {
+      this.#logger.error({ err: error, frames: this.#failures }, 'frames were not acknowledged');
+      this.#told = performance.now();
+      this.#failures = 0;
+    }
     return new LogRefusal('away', 'The log does not answer.', AWAY_RETRY_MS, error);
   }
 
