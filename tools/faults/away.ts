@@ -56,10 +56,11 @@ export class Away {
     return () => spec.ready();
   }
 
-  /** A stream without a leader says nothing at all. */
+  /** A stream without a leader says nothing at all, and so does a cluster without the one who makes consumers. */
   async #led(): Promise<boolean> {
     const { ingest, log } = STREAMS;
     const manager = await this.#jsm();
+    await manager.getAccountInfo();
     const infos = await Promise.all([ingest, log].map(({ name }) => manager.streams.info(name)));
     return infos.every(({ cluster }) => (cluster?.leader ?? '') !== '');
   }

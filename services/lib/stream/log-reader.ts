@@ -16,7 +16,7 @@ const MAX_MESSAGES = 256;
 const MAX_BYTES = 4 * 1024 * 1024;
 const RETRY_MS = 250;
 /** A stream without a leader says nothing at all; one that has one tells about itself at once. */
-const LEADER_MS = 750;
+const LEADER_MS = 1_500;
 /** Of failures in a row the journal hears of the first and of every so many: every ten seconds of a server that is away. */
 const TOLD_EVERY = 10;
 /** How often a server that has nothing for us says that it is there. */
@@ -169,7 +169,8 @@ export class LogReader {
   /** What a stream's limits removed before it was read is lost to this reader: nobody may miss that. */
   private async complainOfGap(): Promise<void> {
     const { js, stream } = this.source;
-    const manager = await js.jetstreamManager(false);
+    // Nor does a cluster whose own leader, who makes consumers, is not elected yet.
+    const manager = await within(LEADER_MS, js.jetstreamManager(), 'JetStream has no leader');
     const { state } = await within(LEADER_MS, manager.streams.info(stream), `${stream} has no leader`);
     if (state.first_seq <= this.next) return;
     this.onError(
