@@ -14,6 +14,7 @@ import { type BenchResult, resultLine } from './result.ts';
 import { scaleOut } from './scale-out.ts';
 import { segments } from './segments.ts';
 import { sink } from './sink.ts';
+import { timers } from './timers.ts';
 import { windows } from './windows.ts';
 
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchResult>>> = {
@@ -32,6 +33,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
   aa,
   merges,
   'scale-out': scaleOut,
+  timers,
 };
 
 const HELP = `npm run bench -- <name> [options]
@@ -53,13 +55,15 @@ line is the result as JSON. What each bench does, and what its bare loop does, i
   profile-reads  p99 of GetProfile at 2,000 calls/s while events flow
   aa         false positives of the tests of experiments, on real customers nobody treated
   merges     events/s of a storm in which every event joins two customers, and whether all is right afterwards
+  timers     a million customers who wait in a journey: how late their waits end, bytes each, restart
   scale-out  longest pause of a partition while profile and segmentation go 1, 3, 1 under load; CPU, spread, lost, double
 
   --events N        how many events (e2e, sink, queries, backfill), ids (message-ids), A/A tests (aa),
-                    customers (matching, windows), profiles (memory: 1 amount instead of 3), merges (merges)
+                    customers (matching, windows), profiles (memory: 1 amount instead of 3), merges (merges),
+                    waits (timers)
   --people N        customers of the sample shop (e2e)          (default 12000: 300,000 events are about their six months)
   --rounds N        ours and bare take turns so often           (ingest, e2e, matching); how often each query is asked (queries)
-  --seconds N       length of a turn (ingest), of the load (latency), of the time windows end in (windows), of a part (scale-out)
+  --seconds N       length of a turn (ingest), of the load (latency), of the time windows end in (windows), of a part (scale-out), of a wait (timers)
   --partitions N    of the cluster                              (default 4)
   --without A,B     services that are not to run, e.g. analytics (e2e, latency)
   --no-bare         only ours, no ratio                         (ingest, e2e, matching)

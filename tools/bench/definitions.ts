@@ -43,7 +43,7 @@ export async function createSegments(api: Api, segments: readonly Segment[]): Pr
 }
 
 /** @param yaml as in services/journey/library */
-export async function startJourney(api: Api, yaml: string): Promise<void> {
+export async function startJourney(api: Pick<Api, 'journey'>, yaml: string): Promise<void> {
   const { journey, violations } = await api.journey.validateJourney({ form: { $case: 'text', value: yaml } });
   if (!journey || violations.length > 0) {
     throw new Error(violations.map((v) => `${v.field}: ${v.description}`).join('\n'));
