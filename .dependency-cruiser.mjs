@@ -52,7 +52,7 @@ export default {
       name: 'service-tests-use-the-testkit-only',
       severity: 'error',
       from: { path: '^services/(?!lib/).*(\\.spec\\.ts$|/(test|bench)/)' },
-      to: { path: '^(tools|loadtest)/', pathNot: '^tools/testkit/' },
+      to: { path: '^(tools|loadtest)/', pathNot: '^tools/(testkit|provider-simulator)/' },
     },
     {
       name: 'lib-tests-use-testkit-and-servers-only',

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { Event, EventType } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
+import { Template } from '#gen/recur/messaging/v1/template.ts';
 import { stableId } from '../../services/journey/src/core/hash.ts';
 import { DefinitionError, prepare } from './definitions.ts';
 import { type Message, Tally } from './tally.ts';
@@ -35,7 +36,8 @@ const order = (timeMs: number) => happened(timeMs, { name: 'Order Completed' });
 function play(journeys: string[], history: Past[], fromMs = T0): { tally: Tally; messages: Message[] } {
   const messages: Message[] = [];
   const tally = new Tally('UTC', (message) => messages.push(message));
-  const template = { kind: 'template', id: 'hello', revision: 1, deleted: false, body: new Uint8Array() };
+  const body = Template.encode(Template.fromPartial({ channel: 'email' })).finish();
+  const template = { kind: 'template', id: 'hello', revision: 1, deleted: false, body };
   const { inForce } = prepare([template], { journeys, alone: false });
   new World('UTC', inForce, { fromMs, toMs: T0 + 60 * DAY }, tally).play('c1', history);
   return { tally, messages };

@@ -72,7 +72,9 @@ export class World {
     this.#profile = new InMemoryStage(profileStage(timeZone), [inForce.profile]);
     this.#segmentation = new InMemoryStage(segmentationStage(new ShopZone(timeZone)), [inForce.segmentation]);
     this.#journey = new InMemoryStage(journeyStage(timeZone), [inForce.journeysBefore, inForce.journeys]);
-    this.#messaging = new InMemoryStage(messagingSpec({ shopTimeZone: timeZone }), [inForce.messaging]);
+    // Whatever journeys name: what a cluster is configured for is not known here.
+    const channels = new Set(['email', 'sms', 'webhook']);
+    this.#messaging = new InMemoryStage(messagingSpec({ shopTimeZone: timeZone, channels }), [inForce.messaging]);
     this.#period = period;
     this.#observer = observer;
   }

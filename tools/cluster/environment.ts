@@ -45,6 +45,8 @@ export function serviceEnv(member: Member, around: Surroundings): Record<string,
     JOURNEY_ADDR: peers.journey,
     MESSAGING_ADDR: peers.messaging,
     ANALYTICS_ADDR: peers.analytics,
+    // Where a browser on this machine follows the links of mails.
+    PUBLIC_URL: member.role === 'messaging' && member.ports.http ? `http://127.0.0.1:${member.ports.http}` : undefined,
     SMTP_URL: around.smtpUrl,
     SMTP_LOOKUP_URL: around.mailboxUrl,
     MAIL_FROM: around.mailFrom ?? 'Recur <shop@recur.example>',

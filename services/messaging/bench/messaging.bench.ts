@@ -1,7 +1,8 @@
 // node services/messaging/bench/messaging.bench.ts: what an event costs that messaging does not care about, a decision, a mail.
-import { Delivery } from '#gen/recur/log/v1/changes.ts';
+import { SendRequest } from '#gen/recur/log/v1/changes.ts';
 import { Event, EventType } from '#gen/recur/log/v1/event.ts';
 import { CustomerState } from '#gen/recur/messaging/v1/state.ts';
+import { TemplateContent } from '#gen/recur/messaging/v1/template.ts';
 import { decide } from '../src/core/decide.ts';
 import { interestOf } from '../src/core/event-scan.ts';
 import { DEFAULT_POLICY } from '../src/core/settings.ts';
@@ -27,25 +28,19 @@ time('event of interest, looked at', 2_000_000, () => void interestOf(unsubscrib
 time('event, decoded (for comparison)', 200_000, () => void Event.decode(product));
 
 const state = CustomerState.fromPartial({ email: { sealed: Buffer.from('x'), timeMs: 1 } });
-const request = {
-  ...Delivery.fromPartial({}),
-  version: 0,
-  variablesJson: Buffer.alloc(0),
-  channel: 'email',
-  purpose: 'marketing',
-};
+const request = SendRequest.fromPartial({ channel: 'email', purpose: 'marketing' });
 const at = {
   now: Date.parse('2026-05-05T04:00Z'),
   policy: DEFAULT_POLICY,
   shopTimeZone: 'Asia/Shanghai',
-  templateKnown: true,
+  channels: new Set(['email']),
+  template: { category: '' },
 };
 time('decision by day', 20_000, () => void decide(state, request, at));
 time('decision by night', 20_000, () => void decide(state, request, { ...at, now: at.now + 12 * 3_600_000 }));
 
-const content = {
+const content = TemplateContent.fromPartial({
   subject: 'Hello {{ customer.first_name }}',
-  text: '',
   html: '<p>{{ customer.first_name | default: "there" }}</p>'.repeat(20),
-};
+});
 time('mail rendered', 5_000, () => void render(content, NOBODY));

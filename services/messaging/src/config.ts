@@ -1,12 +1,34 @@
 import { type ConfigWith, readConfig } from '#lib/config/config.ts';
 import { Settings } from '#lib/config/settings.ts';
+import { type AccessKey, parseAccessKey, parseWebhookSecrets } from './core/credentials.ts';
 import { parseSender } from './core/header.ts';
 
 export interface MessagingConfig extends ConfigWith<'sealingKeys' | 'smtpUrl' | 'mailFrom'> {
   /** SMTP_CONNECTIONS: connections kept open to the provider, 1–64, 8 unless set. */
   readonly smtpConnections: number;
+  /** Text messages; undefined: this cluster sends none. */
+  readonly sms: SmsConfig | undefined;
+  /** WEBHOOK_SECRETS_FILE: `whsec_…`, one a line, the current one first. Without it this cluster sends no webhooks. */
+  readonly webhookSecrets: readonly string[] | undefined;
+  /** PUBLIC_URL: https address by which the world reaches this service's /m/…; without it messages carry no links back here. */
+  readonly publicUrl: string | undefined;
+  /** RECEIPT_SECRETS_FILE: `whsec_…`, one a line: what receipts in Recur's own form are signed with. Without it none are taken. */
+  readonly receiptSecrets: readonly string[] | undefined;
   /** MAIL_FROM, taken apart. */
   readonly sender: { readonly name: string; readonly address: string };
+}
+
+export interface SmsConfig {
+  /** SMS_PROVIDER */
+  readonly provider: 'aliyun';
+  /** SMS_CREDENTIALS_FILE: a JSON object with `access_key_id` and `access_key_secret`. */
+  readonly credentials: AccessKey;
+  /** SMS_ENDPOINT: where the provider is, https://host; its own address unless set. */
+  readonly endpoint: string | undefined;
+  /** SMS_CONNECTIONS: calls under way at a time, 1–64, 8 unless set. */
+  readonly connections: number;
+  /** SMS_PER_SECOND: calls begun a second at most, 1–5,000, 50 unless set: what the provider allows your account. */
+  readonly perSecond: number;
 }
 
 /** @throws ConfigError */
@@ -15,8 +37,12 @@ export function config(env: Readonly<Record<string, string | undefined>>): Messa
   const base = readConfig(settings, ['sealingKeys', 'smtpUrl', 'mailFrom']);
   const smtpConnections = settings.integer('SMTP_CONNECTIONS', { min: 1, max: 64, otherwise: 8 });
   const sender = senderOf(settings, base.mailFrom);
+  const sms = smsOf(settings);
+  const webhookSecrets = settings.file('WEBHOOK_SECRETS_FILE', parseWebhookSecrets, { otherwise: undefined });
+  const receiptSecrets = settings.file('RECEIPT_SECRETS_FILE', parseWebhookSecrets, { otherwise: undefined });
+  const publicUrl = settings.url('PUBLIC_URL', ['https:', 'http:'], { otherwise: undefined });
   settings.finish();
-  return { ...base, smtpConnections, sender };
+  return { ...base, smtpConnections, sender, sms, webhookSecrets, receiptSecrets, publicUrl };
 }
 
 function senderOf(settings: Settings, mailFrom: string | undefined): MessagingConfig['sender'] {
@@ -26,4 +52,15 @@ function senderOf(settings: Settings, mailFrom: string | undefined): MessagingCo
     settings.problem('MAIL_FROM', 'must be an address or "Name <address>"');
   }
   return { name: '', address: '' };
+}
+
+function smsOf(settings: Settings): SmsConfig | undefined {
+  const provider = settings.oneOf('SMS_PROVIDER', ['aliyun'], { otherwise: undefined });
+  const credentials = settings.file('SMS_CREDENTIALS_FILE', parseAccessKey, { otherwise: undefined });
+  const endpoint = settings.url('SMS_ENDPOINT', ['http:', 'https:'], { otherwise: undefined });
+  const connections = settings.integer('SMS_CONNECTIONS', { min: 1, max: 64, otherwise: 8 });
+  const perSecond = settings.integer('SMS_PER_SECOND', { min: 1, max: 5000, otherwise: 50 });
+  if (provider === undefined) return undefined;
+  if (credentials === undefined) settings.missing('SMS_CREDENTIALS_FILE');
+  return { provider, credentials: credentials ?? { id: '', secret: '' }, endpoint, connections, perSecond };
 }

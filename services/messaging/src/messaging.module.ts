@@ -1,10 +1,11 @@
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { DynamicModule } from '@nestjs/common';
+import type { FastifyInstance } from 'fastify';
 import type { Redis } from 'ioredis';
 import type { Registry } from 'prom-client';
 import { MessagingServiceService } from '#gen/recur/messaging/v1/messaging_service.ts';
 import { MessagingSettings, Template } from '#gen/recur/messaging/v1/template.ts';
-import { CONFIG, LOGGER, NATS, READINESS, REDIS, REGISTRY, RPC_SERVICES } from '#lib/boot/tokens.ts';
+import { CONFIG, FASTIFY, LOGGER, NATS, READINESS, REDIS, REGISTRY, RPC_SERVICES } from '#lib/boot/tokens.ts';
 import { DefinitionStore } from '#lib/definitions/store.ts';
 import { Uses } from '#lib/definitions/uses.ts';
 import { watchDefinitions } from '#lib/definitions/watch.ts';
@@ -15,12 +16,18 @@ import type { Logger } from '#lib/telemetry/logger.ts';
 import { type Channels, openChannels } from './channels/channels.ts';
 import { Composer } from './channels/email/compose.ts';
 import { SmtpTransport } from './channels/email/smtp.ts';
+import { Writer } from './channels/writer.ts';
 import type { MessagingConfig } from './config.ts';
 import { SETTINGS_KIND, TEMPLATE_KIND } from './core/definitions.ts';
 import { settingsViolations } from './core/settings.ts';
+import { EventWriter } from './links/event-writer.ts';
+import { Links } from './links/mark-up.ts';
+import { Routes } from './links/routes.ts';
+import { Tokens } from './links/tokens.ts';
 import { OutboxMetrics } from './outbox/metrics.ts';
 import { Outbox } from './outbox/outbox.ts';
 import { templateViolations } from './render/validate.ts';
+import { CustomerMessages } from './rpc/customer-messages.ts';
 import { MessagingRpc } from './rpc/messaging-rpc.ts';
 import { Templates } from './rpc/templates.ts';
 import { STAGE, stateCodec } from './stage.ts';
@@ -41,14 +48,39 @@ export const messagingModule = (_config: MessagingConfig): DynamicModule => ({
       useFactory: (c: MessagingConfig) => new SmtpTransport({ url: c.smtpUrl, connections: c.smtpConnections }),
     },
     {
+      provide: Sealer,
+      inject: [CONFIG],
+      useFactory: ({ sealingKeys }: MessagingConfig) => new Sealer(sealingKeys),
+    },
+    { provide: Tokens, inject: [Sealer], useFactory: (sealer: Sealer) => new Tokens(sealer) },
+    {
+      provide: Writer,
+      inject: [Sealer, TemplateLibrary],
+      useFactory: (sealer: Sealer, templates: TemplateLibrary) =>
+        new Writer({ open: (sealed) => sealer.open(sealed).toString('utf8'), templates }),
+    },
+    {
       provide: Composer,
-      inject: [CONFIG, TemplateLibrary],
-      useFactory: ({ sealingKeys, sender }: MessagingConfig, templates: TemplateLibrary) => {
-        const sealer = new Sealer(sealingKeys);
-        return new Composer({ open: (sealed) => sealer.open(sealed).toString('utf8'), sender, templates });
+      inject: [CONFIG, Writer, Tokens],
+      useFactory: ({ sender, publicUrl, clock }: MessagingConfig, writer: Writer, tokens: Tokens) => {
+        // On the event clock nobody reads what is sent: a click now would be an event of today among those of long ago.
+        const links = publicUrl !== undefined && clock === 'live' ? new Links(publicUrl, tokens) : undefined;
+        return new Composer({ sender, writer, tokens, links });
       },
     },
-    { provide: CHANNELS, inject: [CONFIG, Composer, SmtpTransport], useFactory: openChannels },
+    { provide: EventWriter, inject: [NATS], useFactory: (nats: NatsConnection) => new EventWriter(nats) },
+    {
+      provide: Routes,
+      inject: [CONFIG, Tokens, EventWriter, LOGGER, FASTIFY],
+      useFactory: (c: MessagingConfig, tokens: Tokens, events: EventWriter, logger: Logger, fastify: FastifyInstance) =>
+        new Routes({ tokens, events, logger, fastify, receiptSecrets: c.receiptSecrets, now: Date.now }),
+    },
+    {
+      provide: CHANNELS,
+      inject: [CONFIG, Writer, Composer, SmtpTransport, Tokens],
+      useFactory: (c: MessagingConfig, writer: Writer, composer: Composer, transport: SmtpTransport, tokens: Tokens) =>
+        openChannels(c, { writer, composer, transport, tokens }),
+    },
     {
       provide: Outbox,
       inject: [CONFIG, REDIS, LOGGER, REGISTRY, CHANNELS],
@@ -75,7 +107,7 @@ export const messagingModule = (_config: MessagingConfig): DynamicModule => ({
     },
     {
       provide: RPC_SERVICES,
-      inject: [NATS, REDIS, CONFIG, Uses, TemplateLibrary, Composer, SmtpTransport],
+      inject: [NATS, REDIS, CONFIG, Uses, TemplateLibrary, Composer, SmtpTransport, CHANNELS, EventWriter],
       useFactory: async (
         nats: NatsConnection,
         redis: Redis,
@@ -84,11 +116,17 @@ export const messagingModule = (_config: MessagingConfig): DynamicModule => ({
         library: TemplateLibrary,
         composer: Composer,
         transport: SmtpTransport,
+        channels: Channels,
+        events: EventWriter,
       ) => {
         const { store, settings } = await openStores(nats, c);
         const templates = new Templates({ store, uses, composer, transport, settings: () => library.settings });
-        const states = new StateReader(STAGE, stateCodec, redis, c.partitions);
-        return [rpcService(MessagingServiceService, new MessagingRpc({ templates, settings, states }))];
+        const messages = new CustomerMessages({
+          states: new StateReader(STAGE, stateCodec, redis, c.partitions),
+          ...{ events, channels: new Set(channels.keys()), shopTimeZone: c.shopTimeZone, now: Date.now },
+          settings: () => library.settings,
+        });
+        return [rpcService(MessagingServiceService, new MessagingRpc({ templates, settings, messages }))];
       },
     },
   ],

@@ -383,9 +383,10 @@ describe('whatever happens', () => {
           for (const s of arrived) {
             const others = arrived
               .filter((o) => o.key !== s.key && o.timeMs <= s.timeMs)
-              .map((o) => ({ keyHash: 0, timeMs: o.timeMs }));
+              .map((o) => ({ keyHash: 0, timeMs: o.timeMs, channel: 'email', category: '' }));
             const before = others.filter((o) => o.timeMs < s.timeMs);
-            expect(capReached(before, s.timeMs, DEFAULT_POLICY)).toBe(false);
+            const wanted = { channel: 'email', category: '', zone: s.zone };
+            expect(capReached(before, wanted, s.timeMs, DEFAULT_POLICY)).toBe(false);
             expect(others.filter((o) => o.timeMs > s.timeMs - 7 * DAY).length).toBeLessThanOrEqual(1);
           }
           return CustomerState.encode(h.state('a') ?? CustomerState.fromPartial({})).finish().length < 16_000;

@@ -8,19 +8,27 @@ import {
 } from '#gen/recur/log/v1/changes.ts';
 import { Event } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
-import { type CustomerState, MessageStatus, SendWork, CustomerState as State } from '#gen/recur/messaging/v1/state.ts';
+import {
+  type CustomerState,
+  type MessageEntry,
+  MessageStatus,
+  SendWork,
+  CustomerState as State,
+} from '#gen/recur/messaging/v1/state.ts';
 import type { Context, Effects, Input, Processor, Unmerge } from '#lib/stream/processor.ts';
 import { SILENT } from '#lib/stream/silent.ts';
+import { addressFor } from './core/channels.ts';
 import { applyIdentify } from './core/contact.ts';
-import { decide, isMarketing, type Verdict, zoneOf } from './core/decide.ts';
+import { decide, isMarketing, mayFallBack, type Verdict, zoneOf } from './core/decide.ts';
 import type { Definitions, TemplateInForce } from './core/definitions.ts';
-import { interestOf } from './core/event-scan.ts';
+import { type EventInterest, interestOf } from './core/event-scan.ts';
 import { pruned } from './core/frequency-cap.ts';
-import { entryOf, isKnown, keyHash, MAX_UNDER_WAY, note, remember, underWay } from './core/ledger.ts';
+import { entryOf, fallbackOf, isKnown, keyHash, MAX_UNDER_WAY, note, remember, underWay } from './core/ledger.ts';
 import { emptyState, merge } from './core/merge.ts';
 import { ledgerOf, partLedger } from './core/part.ts';
 import { nextQuiet } from './core/quiet-hours.ts';
-import { applyWish, UnusableEventError } from './core/wishes.ts';
+import { applyReceipt, isProven } from './core/receipts.ts';
+import { applyWish, propertiesOf, UnusableEventError } from './core/wishes.ts';
 
 const DEFER_TIMER = 'defer:';
 const MAX_DEFERRALS = 10;
@@ -34,9 +42,12 @@ type Ctx = Context<Definitions>;
  */
 export class MessagingProcessor implements Processor<CustomerState, Definitions> {
   private readonly shopTimeZone: string;
+  private readonly channels: ReadonlySet<string>;
 
-  constructor(shopTimeZone: string) {
+  /** @param channels those this cluster is configured for */
+  constructor(shopTimeZone: string, channels: ReadonlySet<string>) {
     this.shopTimeZone = shopTimeZone;
+    this.channels = channels;
   }
 
   process(state: CustomerState | undefined, input: Input, ctx: Ctx, out: Effects): CustomerState | undefined {
@@ -81,13 +92,27 @@ export class MessagingProcessor implements Processor<CustomerState, Definitions>
     const next = state ?? emptyState();
     try {
       const changed =
-        interest === 'identify' ? applyIdentify(next, event, ctx.definitions.traits) : applyWish(next, interest, event);
+        interest === 'identify'
+          ? applyIdentify(next, event, ctx.definitions.traits)
+          : this.said(next, interest, event, out);
       return changed ? next : undefined;
     } catch (error) {
       if (!(error instanceof UnusableEventError)) throw error;
       out.deadLetter(error.message);
       return undefined;
     }
+  }
+
+  /** What a customer, a provider or somebody of the shop said. */
+  private said(state: CustomerState, interest: EventInterest, event: Event, out: Effects): boolean {
+    const properties = propertiesOf(event);
+    const wished = applyWish(state, interest, event, properties);
+    const { changed, settled } = applyReceipt(state, interest, properties, event.timeMs);
+    if (settled) {
+      if (settled.status === MessageStatus.MESSAGE_STATUS_FAILED) uncount(state, settled.idempotencyKey);
+      out.emit(RecordKind.RECORD_KIND_DELIVERY, Delivery.encode(deliveryOfEntry(settled)).finish());
+    }
+    return wished || changed;
   }
 
   private request(
@@ -105,9 +130,19 @@ export class MessagingProcessor implements Processor<CustomerState, Definitions>
     if (isKnown(next, key)) return undefined;
     remember(next, key);
     const full = next.messages.filter(underWay).length >= MAX_UNDER_WAY;
-    const verdict: Verdict = full ? { outcome: 'drop', reason: 'too_many_under_way' } : this.decide(next, request, ctx);
-    this.carryOut(next, request, verdict, 0, ctx, out);
+    if (full) this.carryOut(next, request, { outcome: 'drop', reason: 'too_many_under_way' }, 0, ctx, out);
+    else this.tryChannels(next, request, 0, ctx, out);
     return next;
+  }
+
+  /** Decides; where the channel certainly reaches nobody, the next one asked for is tried. */
+  private tryChannels(state: CustomerState, asked: SendRequest, deferrals: number, ctx: Ctx, out: Effects): void {
+    for (let request: SendRequest | undefined = asked; request; request = fallbackOf(request)) {
+      if (request !== asked) remember(state, request.idempotencyKey);
+      const verdict = this.decide(state, request, ctx);
+      this.carryOut(state, request, verdict, request === asked ? deferrals : 0, ctx, out);
+      if (verdict.outcome !== 'drop' || !mayFallBack(verdict.reason)) return;
+    }
   }
 
   onTimer(state: CustomerState, timerId: string, ctx: Ctx, out: Effects): CustomerState | undefined {
@@ -117,15 +152,15 @@ export class MessagingProcessor implements Processor<CustomerState, Definitions>
     const deferred = state.deferred[at];
     if (!deferred?.request) return undefined;
     state.deferred.splice(at, 1);
-    const verdict = this.decide(state, deferred.request, ctx);
-    this.carryOut(state, deferred.request, verdict, deferred.times, ctx, out);
+    this.tryChannels(state, deferred.request, deferred.times, ctx, out);
     return state;
   }
 
   private decide(state: CustomerState, request: SendRequest, ctx: Ctx): Verdict {
-    const { policy, templates } = ctx.definitions;
-    const templateKnown = templates.has(request.templateId);
-    return decide(state, request, { now: ctx.now, policy, shopTimeZone: this.shopTimeZone, templateKnown });
+    const { policy } = ctx.definitions;
+    const { shopTimeZone, channels } = this;
+    const template = templateOf(request, ctx)?.template;
+    return decide(state, request, { now: ctx.now, policy, shopTimeZone, channels, template });
   }
 
   private carryOut(
@@ -144,7 +179,7 @@ export class MessagingProcessor implements Processor<CustomerState, Definitions>
       emitDecision(out, request, DecisionOutcome.DECISION_OUTCOME_DEFER, verdict.reason, verdict.untilMs);
       return;
     }
-    const template = ctx.definitions.templates.get(request.templateId);
+    const template = templateOf(request, ctx);
     if (verdict.outcome !== 'send' || !template) {
       const reason = verdict.outcome === 'drop' ? verdict.reason : 'deferred_too_often';
       note(state, request, MessageStatus.MESSAGE_STATUS_DROPPED, reason, now);
@@ -160,8 +195,15 @@ export class MessagingProcessor implements Processor<CustomerState, Definitions>
     const key = request.idempotencyKey;
     const marketing = isMarketing(request);
     if (marketing) {
-      state.marketingSends = pruned([...state.marketingSends, { keyHash: keyHash(key), timeMs: now }], now);
+      const send = {
+        keyHash: keyHash(key),
+        timeMs: now,
+        channel: request.channel,
+        category: template.template.category,
+      };
+      state.marketingSends = pruned([...state.marketingSends, send], now);
     }
+    if (request.fallbacks.length > 0) state.withFallback.push(request);
     note(state, request, MessageStatus.MESSAGE_STATUS_SENDING, 'ok', now);
     emitDecision(out, request, DecisionOutcome.DECISION_OUTCOME_SEND, 'ok', 0);
     out.emit(RecordKind.RECORD_KIND_DELIVERY, Delivery.encode(deliveryOf(request)).finish());
@@ -169,7 +211,7 @@ export class MessagingProcessor implements Processor<CustomerState, Definitions>
     const work = SendWork.fromPartial({
       request,
       templateRevision: template.revision,
-      addressSealed: state.email?.sealed,
+      addressSealed: addressFor(state, request.channel)?.sealed,
       locale: state.locale?.value || definitions.policy.defaultLocale,
       traits,
       decidedAtMs: now,
@@ -185,21 +227,30 @@ export class MessagingProcessor implements Processor<CustomerState, Definitions>
     ctx: Ctx,
     out: Effects,
   ): CustomerState | undefined {
-    const delivery = Delivery.decode(body);
-    const entry = state && entryOf(state, delivery.idempotencyKey);
+    const told = Delivery.decode(body);
+    const key = told.idempotencyKey;
+    const entry = state && entryOf(state, key);
+    const proven = entry && isProven(entry) && told.status === DeliveryStatus.DELIVERY_STATUS_UNKNOWN;
+    const delivery = proven ? { ...told, status: DeliveryStatus.DELIVERY_STATUS_SENT, reason: 'by receipt' } : told;
     const status = STATUS_OF[delivery.status];
     if (!state || !entry || entry.status !== MessageStatus.MESSAGE_STATUS_SENDING || !status) return undefined;
     entry.status = status;
     entry.reason = delivery.reason.slice(0, 200);
     entry.settledAtMs = ctx.now;
     entry.providerId = delivery.providerId;
+    out.clearPending(key);
+    out.emit(RecordKind.RECORD_KIND_DELIVERY, proven ? Delivery.encode(delivery).finish() : Buffer.from(body));
+    const request = state.withFallback.find((r) => r.idempotencyKey === key);
+    state.withFallback = state.withFallback.filter((r) => r !== request);
     if (status === MessageStatus.MESSAGE_STATUS_FAILED) {
-      const hash = keyHash(delivery.idempotencyKey);
       // It reached nobody, so it does not count against the cap.
-      state.marketingSends = state.marketingSends.filter((send) => send.keyHash !== hash);
+      uncount(state, key);
+      const other = request && fallbackOf(request);
+      if (other && !isKnown(state, other.idempotencyKey)) {
+        remember(state, other.idempotencyKey);
+        this.tryChannels(state, other, 0, ctx, out);
+      }
     }
-    out.clearPending(delivery.idempotencyKey);
-    out.emit(RecordKind.RECORD_KIND_DELIVERY, Buffer.from(body));
     return state;
   }
 
@@ -222,6 +273,26 @@ const STATUS_OF: Partial<Record<DeliveryStatus, MessageStatus>> = {
   [DeliveryStatus.DELIVERY_STATUS_FAILED]: MessageStatus.MESSAGE_STATUS_FAILED,
   [DeliveryStatus.DELIVERY_STATUS_UNKNOWN]: MessageStatus.MESSAGE_STATUS_UNKNOWN,
 };
+
+function templateOf(request: SendRequest, ctx: Ctx): TemplateInForce | undefined {
+  const found = ctx.definitions.templates.get(request.templateId);
+  return found?.template.channel === request.channel ? found : undefined;
+}
+
+function uncount(state: CustomerState, key: string): void {
+  const hash = keyHash(key);
+  state.marketingSends = state.marketingSends.filter((send) => send.keyHash !== hash);
+}
+
+function deliveryOfEntry({ status, ...entry }: MessageEntry): Delivery {
+  const sent = status === MessageStatus.MESSAGE_STATUS_SENT;
+  const { idempotencyKey, journeyId, enrolmentId, nodeId, channel, templateId, purpose, variant, reason, providerId } =
+    entry;
+  return Delivery.fromPartial({
+    ...{ idempotencyKey, journeyId, enrolmentId, nodeId, channel, templateId, purpose, variant, reason, providerId },
+    status: sent ? DeliveryStatus.DELIVERY_STATUS_SENT : DeliveryStatus.DELIVERY_STATUS_FAILED,
+  });
+}
 
 function emitDecision(
   out: Effects,

@@ -52,7 +52,10 @@ export class StageRunner implements OnModuleInit, OnApplicationShutdown {
     const { nats, redis, logger, registry, library, outbox } = this;
     const { partitions, clock, replicaId, streamReplicas: replicas, shopTimeZone } = this.config;
     const definitions = watchDefinitions(nats, [TEMPLATE_KIND, SETTINGS_KIND], { replicas, logger });
-    const spec = messagingSpec({ shopTimeZone, library, onPending: outbox.accept });
+    const spec = messagingSpec({
+      ...{ shopTimeZone, library, onPending: outbox.accept },
+      channels: new Set(this.channels.keys()),
+    });
     this.running = await startStage(spec, { nats, redis, partitions, clock, replicaId, logger, registry, definitions });
     this.readiness.add('stage', () => this.running?.ready() ?? false);
   }

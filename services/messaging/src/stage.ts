@@ -13,17 +13,24 @@ export const stateCodec: Codec<CustomerState> = {
 
 export interface StageParts {
   readonly shopTimeZone: string;
+  /** Those this cluster is configured for; e-mail when left out. */
+  readonly channels?: ReadonlySet<string>;
   /** Told of everything in force; what it remembers spares parsing at every change. */
   readonly library?: TemplateLibrary;
   readonly onPending?: StageSpec<CustomerState, Definitions>['onPending'];
 }
 
 /** What the kit runs. */
-export function messagingSpec({ shopTimeZone, library, onPending }: StageParts): StageSpec<CustomerState, Definitions> {
+export function messagingSpec({
+  shopTimeZone,
+  channels,
+  library,
+  onPending,
+}: StageParts): StageSpec<CustomerState, Definitions> {
   return {
     stage: STAGE,
     codec: stateCodec,
-    processor: new MessagingProcessor(shopTimeZone),
+    processor: new MessagingProcessor(shopTimeZone, channels ?? new Set(['email'])),
     definitions: {
       compile: (active) => {
         for (const definition of active) library?.noteSettings(definition);

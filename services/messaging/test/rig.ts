@@ -8,7 +8,7 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { Decision, Delivery, SendRequest } from '#gen/recur/log/v1/changes.ts';
 import { Event, EventType } from '#gen/recur/log/v1/event.ts';
-import { RecordKind } from '#gen/recur/log/v1/frame.ts';
+import { Frame, RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { MessagingServiceClient, type MessagingServiceService } from '#gen/recur/messaging/v1/messaging_service.ts';
 import { createClient, type RpcClient } from '#lib/rpc/client.ts';
 import { KeyRing } from '#lib/seal/keys.ts';
@@ -24,6 +24,7 @@ const PARTITIONS = 2;
 const ROOT = join(import.meta.dirname, '../../..');
 
 interface MailSummary {
+  readonly ID: string;
   readonly MessageID: string;
   readonly Subject: string;
   readonly To: readonly { readonly Address: string }[];
@@ -47,15 +48,17 @@ export class Rig {
     this.redis = new Redis(servers.redis.url, { maxRetriesPerRequest: null });
   }
 
-  static async start(): Promise<Rig> {
+  /** @param more settings of the service, beside where its servers are */
+  static async start(more: Readonly<Record<string, string>> = {}): Promise<Rig> {
     // What is tested is what is shipped: the bundle.
     execFileSync(process.execPath, [join(ROOT, 'tools/build/build.ts'), 'messaging'], { cwd: ROOT });
     const servers = await startServers({ nats: true, redis: true, mailbox: true });
     const env = {
       ...{ NATS_URL: servers.nats.url, REDIS_URL: servers.redis.url, PARTITIONS: String(PARTITIONS) },
       ...{ SMTP_URL: servers.mailbox.url, SMTP_LOOKUP_URL: servers.mailbox.httpUrl },
+      ...more,
     };
-    const service = await spawnService('messaging', env);
+    const service = await spawnService('messaging', env, { readyTimeoutMs: 170_000 });
     const rig = new Rig(servers, await connect({ servers: servers.nats.url }), service);
     await rig.startUpstream();
     return rig;
@@ -104,9 +107,12 @@ export class Rig {
     }
   }
 
-  identify(customerId: string): readonly [string, Partial<Event>] {
+  identify(customerId: string, phone?: string): readonly [string, Partial<Event>] {
     const traits = [
       { name: 'email', json: Buffer.alloc(0), sealed: this.sealer.seal(JSON.stringify(`${customerId}@example.org`)) },
+      ...(phone === undefined
+        ? []
+        : [{ name: 'phone', json: Buffer.alloc(0), sealed: this.sealer.seal(JSON.stringify(phone)) }]),
       { name: 'first_name', json: Buffer.alloc(0), sealed: this.sealer.seal(JSON.stringify(`Ana ${customerId}`)) },
     ];
     return [customerId, { type: EventType.EVENT_TYPE_IDENTIFY, traits }];
@@ -137,6 +143,39 @@ export class Rig {
       }
     }
     return found;
+  }
+
+  /** Events in INGEST, in order, with the customer they say they are about. */
+  async ingested(): Promise<{ customer: string; event: Event }[]> {
+    const jsm = await jetstreamManager(this.nc);
+    const found: { customer: string; event: Event }[] = [];
+    for (let seq = 1; ; seq++) {
+      const message = await jsm.streams.getMessage(STREAMS.ingest.name, { seq }).catch(() => null);
+      if (!message) return found;
+      for (const { body } of Frame.decode(message.data).records) {
+        const event = Event.decode(body);
+        found.push({ customer: event.identifiers[0]?.hash.toString() ?? '', event });
+      }
+    }
+  }
+
+  /** What became of a send, as the outbox would tell it. */
+  async outcome(customerId: string, delivery: Partial<Delivery>): Promise<void> {
+    const partition = partitionOf(customerId, PARTITIONS);
+    const body = Delivery.encode(Delivery.fromPartial(delivery)).finish();
+    const record = {
+      ...{ customerId, kind: RecordKind.RECORD_KIND_DELIVERY, timeMs: Date.now(), originSeq: 0, originIndex: 0 },
+      ...{ fromTimer: false, body },
+    };
+    const frame = encodeFrame({ throughSeq: 0, ahead: 0, aheadSeq: 0, watermarkMs: 0, records: [record] });
+    await jetstream(this.nc).publish(subjects.log(partition, 'outcome'), frame);
+  }
+
+  /** The newest mail as it came. */
+  async rawMail(): Promise<string> {
+    const [newest] = await this.mails();
+    const response = await fetch(`${this.servers.mailbox.httpUrl}/api/v1/message/${newest?.ID}/raw`);
+    return await response.text();
   }
 
   /** Pending work left in Redis, all partitions. */

@@ -3,14 +3,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DeliveryStatus } from '#gen/recur/log/v1/changes.ts';
 import { EventType } from '#gen/recur/log/v1/event.ts';
 import { MessageStatus } from '#gen/recur/messaging/v1/state.ts';
+import { Template, TemplateContent } from '#gen/recur/messaging/v1/template.ts';
 import { eventually, Rig } from './rig.ts';
 
 const { DELIVERY_STATUS_INTENT: INTENT, DELIVERY_STATUS_SENT: SENT } = DeliveryStatus;
 
-const welcome = {
-  ...{ id: 'welcome', name: 'Welcome', channel: 'email', revision: 0, updatedAtMs: 0, variants: {} },
-  content: { subject: 'Hello {{ customer.first_name }}', text: 'Your code is {{ journey.code }}', html: '' },
-};
+const welcome = Template.fromPartial({
+  ...{ id: 'welcome', name: 'Welcome', channel: 'email' },
+  content: { subject: 'Hello {{ customer.first_name }}', text: 'Your code is {{ journey.code }}' },
+});
 
 describe('messaging as a process', () => {
   let rig: Rig;
@@ -27,7 +28,11 @@ describe('messaging as a process', () => {
     await expect(client.createTemplate({ template: welcome, requestId: 'r2' })).rejects.toMatchObject({
       code: status.ALREADY_EXISTS,
     });
-    const bad = { ...welcome, id: 'bad', content: { ...welcome.content, html: '{{ "x" | nothing }}' } };
+    const bad = {
+      ...welcome,
+      id: 'bad',
+      content: TemplateContent.fromPartial({ ...welcome.content, html: '{{ "x" | nothing }}' }),
+    };
     await expect(client.createTemplate({ template: bad, requestId: '' })).rejects.toMatchObject({
       code: status.INVALID_ARGUMENT,
       violations: [

@@ -15,6 +15,7 @@ import { Composer } from '../src/channels/email/compose.ts';
 import { EmailChannel } from '../src/channels/email/email.ts';
 import { SentLookup } from '../src/channels/email/lookup.ts';
 import { SmtpTransport } from '../src/channels/email/smtp.ts';
+import { Writer } from '../src/channels/writer.ts';
 import { OutboxMetrics } from '../src/outbox/metrics.ts';
 import { Outbox } from '../src/outbox/outbox.ts';
 import { TemplateLibrary } from '../src/store/template-library.ts';
@@ -129,7 +130,8 @@ function open(smtpUrl: string, lookupUrl?: string) {
     body: MessagingSettings.encode(settings).finish(),
   });
   const sender = { name: '', address: 'shop@example.com' };
-  const composer = new Composer({ open: (sealed) => sealer.open(sealed).toString('utf8'), sender, templates: library });
+  const writer = new Writer({ open: (sealed) => sealer.open(sealed).toString('utf8'), templates: library });
+  const composer = new Composer({ sender, writer });
   const transport = new SmtpTransport({ url: smtpUrl, connections: 3 });
   closing.push(() => transport.close());
   const lookup = lookupUrl === undefined ? undefined : new SentLookup(lookupUrl);

@@ -1,15 +1,39 @@
 import type { MessagingConfig } from '../config.ts';
+import type { Tokens } from '../links/tokens.ts';
 import type { Channel } from './channel.ts';
 import type { Composer } from './email/compose.ts';
 import { EmailChannel } from './email/email.ts';
 import { SentLookup } from './email/lookup.ts';
 import type { SmtpTransport } from './email/smtp.ts';
+import { AliyunSms } from './sms/aliyun.ts';
+import { SmsChannel } from './sms/sms.ts';
+import { WebhookChannel } from './webhook/webhook.ts';
+import type { Writer } from './writer.ts';
 
 /** Every channel this process is configured for, by name. */
 export type Channels = ReadonlyMap<string, Channel>;
 
-export function openChannels(c: MessagingConfig, composer: Composer, transport: SmtpTransport): Channels {
+export interface ChannelParts {
+  readonly writer: Writer;
+  readonly composer: Composer;
+  readonly transport: SmtpTransport;
+  readonly tokens: Tokens;
+}
+
+const WEBHOOK_CONNECTIONS = 16;
+
+export async function openChannels(c: MessagingConfig, parts: ChannelParts): Promise<Channels> {
   const lookup = c.smtpLookupUrl === undefined ? undefined : new SentLookup(c.smtpLookupUrl);
-  const email: Channel = new EmailChannel({ composer, transport, connections: c.smtpConnections, lookup }) as Channel;
-  return new Map([email].map((channel) => [channel.name, channel]));
+  const channels: Channel[] = [new EmailChannel({ ...parts, connections: c.smtpConnections, lookup }) as Channel];
+  if (c.sms) {
+    const { credentials, endpoint, connections, perSecond } = c.sms;
+    const key = { accessKeyId: credentials.id, accessKeySecret: credentials.secret };
+    const provider = await AliyunSms.open({ ...key, endpoint });
+    channels.push(new SmsChannel({ ...parts, provider, connections, perSecond }) as Channel);
+  }
+  if (c.webhookSecrets) {
+    const { webhookSecrets: secrets } = c;
+    channels.push(new WebhookChannel({ ...parts, secrets, connections: WEBHOOK_CONNECTIONS }) as Channel);
+  }
+  return new Map(channels.map((channel) => [channel.name, channel]));
 }

@@ -1,5 +1,6 @@
 import type { Event, Trait } from '#gen/recur/log/v1/event.ts';
 import type { CustomerState } from '#gen/recur/messaging/v1/state.ts';
+import { ADDRESS_KINDS, addressOfKind, setAddressOfKind } from './channels.ts';
 import { isLocale } from './locale.ts';
 import { isTimeZone } from './quiet-hours.ts';
 
@@ -20,7 +21,7 @@ const EMPTY = Buffer.alloc(0);
 export function applyIdentify(state: CustomerState, event: Event, named: ReadonlySet<string>): boolean {
   let changed = false;
   for (const trait of event.traits) {
-    if (trait.name === 'email') changed = setAddress(state, trait, event) || changed;
+    if (ADDRESS_KINDS.has(trait.name)) changed = setAddress(state, trait, event) || changed;
     else if (ALWAYS_KEPT.has(trait.name) || named.has(trait.name))
       changed = setTrait(state, trait, event.timeMs) || changed;
   }
@@ -39,16 +40,18 @@ export function applyIdentify(state: CustomerState, event: Event, named: Readonl
 }
 
 function setAddress(state: CustomerState, trait: Trait, event: Event): boolean {
-  if (state.email && state.email.timeMs > event.timeMs) return false;
+  const kind = trait.name;
+  if ((addressOfKind(state, kind)?.timeMs ?? -Infinity) > event.timeMs) return false;
   // An address in the clear is a mistake of the sender: it is not kept.
   if (trait.sealed.length > MAX_ADDRESS_BYTES || (trait.sealed.length === 0 && !isNull(trait.json))) return false;
-  state.email = { sealed: trait.sealed, hash: emailHash(event) ?? EMPTY, timeMs: event.timeMs };
+  const hash = addressHash(event, kind) ?? EMPTY;
+  setAddressOfKind(state, kind, { sealed: trait.sealed, hash, timeMs: event.timeMs });
   return true;
 }
 
-/** The hash of the one e-mail address an event names; undefined when it names none, or several. */
-export function emailHash(event: Event): Buffer | undefined {
-  const found = event.identifiers.filter((identifier) => identifier.type === 'email');
+/** The hash of the one address of a kind an event names; undefined when it names none, or several. */
+export function addressHash(event: Event, kind: string): Buffer | undefined {
+  const found = event.identifiers.filter((identifier) => identifier.type === kind);
   return found.length === 1 ? found[0]?.hash : undefined;
 }
 

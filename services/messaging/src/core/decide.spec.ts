@@ -14,7 +14,8 @@ const reachable: Partial<CustomerState> = { email: { sealed: Buffer.from('sealed
 const withdrawn = { channel: 'email', purpose: 'marketing', given: false, timeMs: 5 };
 const bounce = { channel: 'email', reason: 'hard_bounce', addressHash: hash('a'), timeMs: 5 };
 const complaint = { channel: 'email', reason: 'complaint', addressHash: Buffer.alloc(0), timeMs: 5 };
-const sent = (daysAgo: number, n: number) => ({ keyHash: n, timeMs: NOON - daysAgo * DAY });
+const at = (timeMs: number, keyHash: number) => ({ keyHash, timeMs, channel: 'email', category: '' });
+const sent = (daysAgo: number, n: number) => at(NOON - daysAgo * DAY, n);
 const capped = [sent(1, 1), sent(2, 2)];
 
 const send: Verdict = { outcome: 'send' };
@@ -34,8 +35,8 @@ const optIn = { policy: { ...DEFAULT_POLICY, optIn: true } };
 
 const CASES: Case[] = [
   { name: 'nothing against it', verdict: send },
-  { name: 'another channel', request: { channel: 'sms' }, verdict: dropped('channel_unsupported') },
-  { name: 'no such template', at: { templateKnown: false }, verdict: dropped('template_missing') },
+  { name: 'another channel', request: { channel: 'fax' }, verdict: dropped('channel_unsupported') },
+  { name: 'no such template', at: { template: undefined }, verdict: dropped('template_missing') },
   {
     name: 'variables beyond 32 KB',
     request: { variablesJson: Buffer.alloc(40_000) },
@@ -106,7 +107,7 @@ const CASES: Case[] = [
   { name: 'one message this week', state: { marketingSends: [sent(1, 1)] }, verdict: send },
   {
     name: 'the older one is a millisecond less than a week ago',
-    state: { marketingSends: [{ keyHash: 1, timeMs: NOON - 7 * DAY + 1 }, sent(1, 2)] },
+    state: { marketingSends: [at(NOON - 7 * DAY + 1, 1), sent(1, 2)] },
     verdict: dropped('frequency_cap'),
   },
   {
@@ -156,7 +157,8 @@ describe('decide', () => {
       now: NOON,
       policy: DEFAULT_POLICY,
       shopTimeZone: 'Asia/Shanghai',
-      templateKnown: true,
+      channels: new Set(['email', 'sms', 'webhook']),
+      template: { category: 'news' },
     };
     expect(decide(customer, wanted, { ...base, ...at })).toEqual(verdict);
   });

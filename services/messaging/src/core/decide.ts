@@ -1,11 +1,10 @@
 import type { SendRequest } from '#gen/recur/log/v1/changes.ts';
 import type { CustomerState } from '#gen/recur/messaging/v1/state.ts';
+import { addressFor, needsAddress } from './channels.ts';
 import { consentAllows, isSuppressed } from './consent.ts';
 import { capReached } from './frequency-cap.ts';
 import { nextAllowed } from './quiet-hours.ts';
 import type { Policy } from './settings.ts';
-
-export const CHANNEL = 'email';
 
 export type DropReason =
   | 'channel_unsupported'
@@ -28,10 +27,13 @@ export interface Circumstances {
   readonly policy: Policy;
   /** Time zone of customers whose own is unknown. */
   readonly shopTimeZone: string;
-  /** The template is in force. */
-  readonly templateKnown: boolean;
+  /** Channels this cluster is configured for. */
+  readonly channels: ReadonlySet<string>;
+  /** The template in force, when there is one of this name for this channel. */
+  readonly template: { readonly category: string } | undefined;
 }
 
+const NO_HASH = Buffer.alloc(0);
 const MAX_VARIABLES_BYTES = 32 * 1024;
 
 /** Anything that is not declared transactional is treated as marketing. */
@@ -50,21 +52,33 @@ export function zoneOf(state: CustomerState, shopTimeZone: string): string {
  */
 export function decide(state: CustomerState, request: SendRequest, at: Circumstances): Verdict {
   const { policy } = at;
-  if (request.channel !== CHANNEL) return drop('channel_unsupported');
-  if (!at.templateKnown) return drop('template_missing');
+  if (!at.channels.has(request.channel)) return drop('channel_unsupported');
+  if (!at.template) return drop('template_missing');
   if (request.variablesJson.length > MAX_VARIABLES_BYTES) return drop('variables_too_large');
 
-  if (isSuppressed(state.suppressions, request.channel, state.email?.hash ?? Buffer.alloc(0)))
-    return drop('suppressed');
-  if (!state.email || state.email.sealed.length === 0) return drop('no_address');
+  const address = addressFor(state, request.channel);
+  if (isSuppressed(state.suppressions, request.channel, address?.hash ?? NO_HASH)) return drop('suppressed');
+  if (needsAddress(request.channel) && !address?.sealed.length) return drop('no_address');
   const purpose = isMarketing(request) ? 'marketing' : 'transactional';
   if (!consentAllows(state.consents, request.channel, purpose, policy.optIn)) return drop('no_consent');
   if (purpose === 'transactional') return { outcome: 'send' };
 
-  const untilMs = nextAllowed(at.now, zoneOf(state, at.shopTimeZone), policy.quiet);
+  const zone = zoneOf(state, at.shopTimeZone);
+  const untilMs = nextAllowed(at.now, zone, policy.quiet);
   if (untilMs > at.now) return { outcome: 'defer', reason: 'quiet_hours', untilMs };
-  if (capReached(state.marketingSends, at.now, policy)) return drop('frequency_cap');
+  const { channel } = request;
+  const wanted = { channel, category: at.template.category, zone };
+  if (capReached(state.marketingSends, wanted, at.now, policy)) return drop('frequency_cap');
   return { outcome: 'send' };
+}
+
+/** Whether another channel may say it instead: this one certainly reached nobody, and not because of too many messages. */
+const ELSEWHERE: ReadonlySet<string> = new Set<DropReason>([
+  ...(['channel_unsupported', 'template_missing', 'suppressed', 'no_address', 'no_consent'] as const),
+]);
+
+export function mayFallBack(reason: DropReason): boolean {
+  return ELSEWHERE.has(reason);
 }
 
 function drop(reason: DropReason): Verdict {

@@ -14,7 +14,9 @@ describe('interestOf', () => {
     ['Email Bounced', 'bounced'],
     ['Email Complained', 'complained'],
     ['Email Marked as Spam', 'complained'],
-    ['Email Opened', undefined],
+    ['Email Opened', 'opened'],
+    ['Message Bounced', 'bounced'],
+    ['Message Settled', undefined],
     ['Order Completed', undefined],
     ['', undefined],
     ['Éc', undefined],
@@ -49,7 +51,7 @@ describe('interestOf', () => {
         const interest = interestOf(encode({ messageId, type: type as EventType, name, timeMs, source: 'web' }));
         if (type === EventType.EVENT_TYPE_IDENTIFY) expect(interest).toBe('identify');
         else if (type !== track) expect(interest).toBeUndefined();
-        else expect(interest !== undefined).toBe(!['Product Viewed', 'Email Clicked'].includes(name));
+        else expect(interest !== undefined).toBe(name !== 'Product Viewed');
       }),
     );
   });

@@ -7,7 +7,11 @@ export type EventInterest =
   | 'consent_withdrawn'
   | 'unsubscribed'
   | 'bounced'
-  | 'complained';
+  | 'complained'
+  | 'delivered'
+  | 'opened'
+  | 'clicked'
+  | 'settled';
 
 const TRACKED: ReadonlyMap<string, EventInterest> = new Map([
   ['Consent Given', 'consent_given'],
@@ -17,9 +21,22 @@ const TRACKED: ReadonlyMap<string, EventInterest> = new Map([
   ['Email Complained', 'complained'],
   // The Segment e-mail specification's name for it.
   ['Email Marked as Spam', 'complained'],
+  ['Email Delivered', 'delivered'],
+  ['Email Opened', 'opened'],
+  ['Email Link Clicked', 'clicked'],
+  ['Email Clicked', 'clicked'],
+  // Of channels the specification has no names for; their property `channel` says which.
+  ['Message Delivered', 'delivered'],
+  ['Message Opened', 'opened'],
+  ['Message Clicked', 'clicked'],
+  ['Message Replied', 'opened'],
+  ['Message Bounced', 'bounced'],
+  ['Message Complained', 'complained'],
 ]);
+/** Written by Recur only: a person said what became of a message nobody knew it of. */
+export const SETTLED_EVENT = 'Message Settled';
 
-const LONGEST = Math.max(...[...TRACKED.keys()].map((name) => name.length));
+const LONGEST = Math.max(...[...TRACKED.keys(), SETTLED_EVENT].map((name) => name.length));
 /** First and last letter tell most names apart without making a string of them. */
 const ENDS = new Set([...TRACKED.keys()].map((name) => ends(name.charCodeAt(0), name.charCodeAt(name.length - 1))));
 
@@ -54,7 +71,7 @@ export function interestOf(body: Uint8Array): EventInterest | undefined {
     if (tag === 0x10) {
       type = value;
       if (type === EventType.EVENT_TYPE_IDENTIFY) return 'identify';
-      if (type !== EventType.EVENT_TYPE_TRACK) return undefined;
+      if (type !== EventType.EVENT_TYPE_TRACK && type !== EventType.EVENT_TYPE_DERIVED) return undefined;
       if (nameAt >= 0) break;
     } else if (tag === 0x1a) {
       nameAt = pos;
@@ -63,7 +80,14 @@ export function interestOf(body: Uint8Array): EventInterest | undefined {
     }
     if (wire === 2) pos += value;
   }
-  if (type !== EventType.EVENT_TYPE_TRACK || nameAt < 0 || nameLength > LONGEST || nameLength === 0) return undefined;
+  if (nameAt < 0 || nameLength > LONGEST || nameLength === 0) return undefined;
+  if (type === EventType.EVENT_TYPE_DERIVED)
+    return nameOf(body, nameAt, nameLength) === SETTLED_EVENT ? 'settled' : undefined;
+  if (type !== EventType.EVENT_TYPE_TRACK) return undefined;
   if (!ENDS.has(ends(body[nameAt] ?? 0, body[nameAt + nameLength - 1] ?? 0))) return undefined;
-  return TRACKED.get(Buffer.from(body.buffer, body.byteOffset + nameAt, nameLength).toString('latin1'));
+  return TRACKED.get(nameOf(body, nameAt, nameLength));
+}
+
+function nameOf(body: Uint8Array, at: number, length: number): string {
+  return Buffer.from(body.buffer, body.byteOffset + at, length).toString('latin1');
 }

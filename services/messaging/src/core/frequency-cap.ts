@@ -1,15 +1,55 @@
+import { Temporal } from 'temporal-polyfill';
 import type { MarketingSend } from '#gen/recur/messaging/v1/state.ts';
-import type { Policy } from './settings.ts';
 
 /** The longest window settings allow; older sends can never matter again, whatever the settings become. */
 export const KEEP_MS = 31 * 86_400_000;
 const KEEP = 128;
 
-/** Whether one more marketing message now would be too many. A send exactly one window ago no longer counts. */
-export function capReached(sends: readonly MarketingSend[], now: number, policy: Policy): boolean {
+/** At most `messages` marketing messages in a window, of those the cap is about. */
+export interface Cap {
+  /** Empty: any. */
+  readonly channel: string;
+  readonly category: string;
+  readonly messages: number;
+  readonly window: { readonly rollingMs: number } | { readonly calendar: 'day' | 'week' | 'month' };
+}
+
+/** The message that would be one more. */
+export interface Wanted {
+  readonly channel: string;
+  readonly category: string;
+  /** Whose calendar counts. */
+  readonly zone: string;
+}
+
+/** Whether one more marketing message now would be too many for any of the caps. */
+export function capReached(
+  sends: readonly MarketingSend[],
+  wanted: Wanted,
+  now: number,
+  { caps }: { readonly caps: readonly Cap[] },
+): boolean {
+  return caps.some((cap) => isAbout(cap, wanted) && countIn(sends, cap, now, wanted.zone) >= cap.messages);
+}
+
+function isAbout(cap: Cap, { channel, category }: Pick<Wanted, 'channel' | 'category'>): boolean {
+  return (cap.channel === '' || cap.channel === channel) && (cap.category === '' || cap.category === category);
+}
+
+/** A send exactly one rolling window ago no longer counts; one at the first moment of a calendar window does. */
+function countIn(sends: readonly MarketingSend[], cap: Cap, now: number, zone: string): number {
+  const after = 'rollingMs' in cap.window ? now - cap.window.rollingMs : beginOf(cap.window.calendar, now, zone) - 1;
   let count = 0;
-  for (const send of sends) if (send.timeMs > now - policy.capWindowMs) count++;
-  return count >= policy.capMessages;
+  for (const send of sends) if (send.timeMs > after && isAbout(cap, send)) count++;
+  return count;
+}
+
+/** The first moment of the day, week (from Monday) or month, milliseconds since 1970, by the calendar of the zone. */
+export function beginOf(unit: 'day' | 'week' | 'month', ms: number, zone: string): number {
+  const today = Temporal.Instant.fromEpochMilliseconds(ms).toZonedDateTimeISO(zone).toPlainDate();
+  const back = unit === 'day' ? 0 : unit === 'week' ? today.dayOfWeek - 1 : today.day - 1;
+  // Where midnight does not exist on that day, its first moment.
+  return today.subtract({ days: back }).toZonedDateTime(zone).epochMilliseconds;
 }
 
 /** Sends in order of time without those that no longer matter. */

@@ -65,9 +65,17 @@ export function note(
     reason,
     decidedAtMs: now,
     settledAtMs: 0,
-    providerId: '',
+    ...{ providerId: '', deliveredAtMs: 0, openedAtMs: 0, clickedAtMs: 0 },
   });
   state.messages = bounded(state.messages);
+}
+
+/** The same by the next channel to try; undefined when there is none. */
+export function fallbackOf(request: SendRequest): SendRequest | undefined {
+  const [next, ...fallbacks] = request.fallbacks;
+  if (!next) return undefined;
+  const { channel, templateId } = next;
+  return { ...request, channel, templateId, fallbacks, idempotencyKey: `${request.idempotencyKey}/f` };
 }
 
 /** The newest entries; those under way stay, however old. */

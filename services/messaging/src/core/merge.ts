@@ -23,7 +23,8 @@ export function merge(into: CustomerState | undefined, from: CustomerState, now:
   for (const s of from.suppressions) enterSuppression(suppressions, s);
   return {
     email: later<Address>(into.email, from.email),
-    traits: traitsOf(into.traits, from.traits),
+    addresses: latest<Address>(into.addresses, from.addresses),
+    traits: Object.fromEntries(Object.entries(latest<StoredTrait>(into.traits, from.traits)).slice(0, 48)),
     locale: later<Preference>(into.locale, from.locale),
     timeZone: later<Preference>(into.timeZone, from.timeZone),
     consents: stricter(into.consents, from.consents),
@@ -32,6 +33,7 @@ export function merge(into: CustomerState | undefined, from: CustomerState, now:
     deferred: [...into.deferred, ...from.deferred],
     messages: bounded([...into.messages, ...from.messages].sort((a, b) => a.decidedAtMs - b.decidedAtMs)),
     decidedKeys: keysOf(into.decidedKeys, from.decidedKeys),
+    withFallback: [...into.withFallback, ...from.withFallback],
   };
 }
 
@@ -40,11 +42,8 @@ function later<T extends { timeMs: number }>(a: T | undefined, b: T | undefined)
   return b.timeMs > a.timeMs ? b : a;
 }
 
-function traitsOf(a: Record<string, StoredTrait>, b: Record<string, StoredTrait>): Record<string, StoredTrait> {
-  const all = { ...a };
-  for (const [name, trait] of Object.entries(b)) {
-    const kept = later(all[name], trait);
-    if (kept) all[name] = kept;
-  }
-  return Object.fromEntries(Object.entries(all).slice(0, 48));
+function latest<T extends { timeMs: number }>(a: Record<string, T>, b: Record<string, T>): Record<string, T> {
+  const all = new Map(Object.entries(a));
+  for (const [name, value] of Object.entries(b)) all.set(name, later(all.get(name), value) ?? value);
+  return Object.fromEntries(all);
 }

@@ -1,11 +1,11 @@
 import { type CustomerState, type MessageEntry, MessageStatus } from '#gen/recur/messaging/v1/state.ts';
 import { keyHash } from './ledger.ts';
 
-type Ledger = Pick<CustomerState, 'marketingSends' | 'deferred' | 'messages' | 'decidedKeys'>;
+type Ledger = Pick<CustomerState, 'marketingSends' | 'deferred' | 'messages' | 'decidedKeys' | 'withFallback'>;
 
 /** What is known of messages, not of the customer's wishes. */
-export function ledgerOf({ marketingSends, deferred, messages, decidedKeys }: CustomerState): Ledger {
-  return { marketingSends, deferred, messages, decidedKeys };
+export function ledgerOf({ marketingSends, deferred, messages, decidedKeys, withFallback }: CustomerState): Ledger {
+  return { marketingSends, deferred, messages, decidedKeys, withFallback };
 }
 
 /**
@@ -25,6 +25,7 @@ export function partLedger(
     marketingSends: state.marketingSends.filter((s) => hashes.has(s.keyHash)),
     deferred: state.deferred.filter(deferredGoes),
     decidedKeys: [...state.decidedKeys],
+    withFallback: [],
   };
   state.messages = state.messages.filter((m) => !goes(m));
   state.marketingSends = state.marketingSends.filter((s) => !hashes.has(s.keyHash));

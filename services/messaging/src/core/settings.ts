@@ -1,17 +1,22 @@
-import { ConsentModel, MessagingSettings } from '#gen/recur/messaging/v1/template.ts';
+import { CapWindow, ConsentModel, type FrequencyCap, MessagingSettings } from '#gen/recur/messaging/v1/template.ts';
+import { CHANNELS } from './channels.ts';
+import type { Cap } from './frequency-cap.ts';
 import { headerProblem, isEmailAddress } from './header.ts';
 import { isLocale } from './locale.ts';
 import type { QuietHours } from './quiet-hours.ts';
 
 export const SETTINGS_ID = 'default';
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+const MAX_CAPS = 20;
+export const CATEGORY = /^[a-z][a-z0-9_-]{0,31}$/;
 const TIME_OF_DAY = /^([01]\d|2[0-3]):([0-5]\d)$/;
 
 /** Settings as decisions need them. */
 export interface Policy {
   readonly quiet: QuietHours;
-  readonly capMessages: number;
-  readonly capWindowMs: number;
+  /** All of them hold; the first is that of all channels together. */
+  readonly caps: readonly Cap[];
   /** Marketing needs a given consent. */
   readonly optIn: boolean;
   readonly defaultLocale: string;
@@ -40,11 +45,25 @@ export function withDefaults(given: Partial<MessagingSettings>): MessagingSettin
 export function policyOf(settings: MessagingSettings): Policy {
   return {
     quiet: { start: minuteOf(settings.quietStart), end: minuteOf(settings.quietEnd) },
-    capMessages: settings.capMessages,
-    capWindowMs: settings.capDays * DAY_MS,
+    caps: [overall(settings), ...settings.caps.map(capOf)],
     optIn: settings.consentModel === ConsentModel.CONSENT_MODEL_OPT_IN,
     defaultLocale: settings.defaultLocale,
   };
+}
+
+function overall({ capMessages, capDays }: MessagingSettings): Cap {
+  return { channel: '', category: '', messages: capMessages, window: { rollingMs: capDays * DAY_MS } };
+}
+
+const CALENDAR: Partial<Record<CapWindow, 'day' | 'week' | 'month'>> = {
+  [CapWindow.CAP_WINDOW_CALENDAR_DAY]: 'day',
+  [CapWindow.CAP_WINDOW_CALENDAR_WEEK]: 'week',
+  [CapWindow.CAP_WINDOW_CALENDAR_MONTH]: 'month',
+};
+
+function capOf({ channel, category, messages, window, hours }: FrequencyCap): Cap {
+  const calendar = CALENDAR[window];
+  return { channel, category, messages, window: calendar ? { calendar } : { rollingMs: hours * HOUR_MS } };
 }
 
 export const DEFAULT_POLICY: Policy = policyOf(withDefaults({}));
@@ -70,6 +89,10 @@ export function settingsViolations(s: MessagingSettings): Violation[] {
   check('cap_messages', s.capMessages >= 1 && s.capMessages <= 100, `must be 1–100, is ${s.capMessages}`);
   check('cap_days', s.capDays >= 1 && s.capDays <= 31, `must be 1–31, is ${s.capDays}`);
   check('consent_model', s.consentModel === 1 || s.consentModel === 2, 'must be opt-out or opt-in');
+  check('caps', s.caps.length <= MAX_CAPS, `must be at most ${MAX_CAPS}, are ${s.caps.length}`);
+  for (const [i, cap] of s.caps.slice(0, MAX_CAPS).entries()) found.push(...capViolations(cap, `settings.caps[${i}]`));
+  const signature = headerProblem(s.smsSignature, 30);
+  check('sms_signature', signature === undefined && !/[【】]/.test(s.smsSignature), signature ?? 'goes without 【】');
   check('sender_address', s.senderAddress === '' || isEmailAddress(s.senderAddress), 'must be an e-mail address');
   for (const [field, line] of [
     ['sender_name', s.senderName],
@@ -87,6 +110,29 @@ export function settingsViolations(s: MessagingSettings): Violation[] {
     'default_locale',
     isLocale(s.defaultLocale),
     `must be a BCP 47 tag like "en" or "zh-CN", is ${JSON.stringify(s.defaultLocale)}`,
+  );
+  return found;
+}
+
+function capViolations(cap: FrequencyCap, at: string): Violation[] {
+  const found: Violation[] = [];
+  const check = (field: string, ok: boolean, description: string) => {
+    if (!ok) found.push({ field: `${at}.${field}`, description });
+  };
+  const { channel, category, messages, window, hours } = cap;
+  check(
+    'channel',
+    channel === '' || CHANNELS.has(channel),
+    `must be empty or one of ${[...CHANNELS.keys()].join(', ')}`,
+  );
+  check('category', category === '' || CATEGORY.test(category), 'must be empty or the category of a template');
+  check('messages', messages >= 1 && messages <= 100, `must be 1–100, is ${messages}`);
+  const rolling = window === CapWindow.CAP_WINDOW_ROLLING;
+  check('window', rolling || CALENDAR[window] !== undefined, 'must be rolling, or a calendar day, week or month');
+  check(
+    'hours',
+    rolling ? hours >= 1 && hours <= 744 : hours === 0,
+    rolling ? `must be 1–744, is ${hours}` : 'must be 0',
   );
   return found;
 }

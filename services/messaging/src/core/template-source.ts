@@ -28,14 +28,24 @@ class CountedCapture extends CaptureTag {
 }
 for (const engine of [plainEngine, htmlEngine]) engine.registerTag('capture', CountedCapture);
 
+/** Where in a content a source stands: a field, or `parameters.<name>`. */
+export type Part = 'subject' | 'text' | 'html' | `parameters.${string}`;
+
 export interface ParsedContent {
   readonly subject: Parsed[];
   readonly text: Parsed[];
   readonly html: Parsed[];
+  readonly parameters: readonly (readonly [name: string, source: Parsed[]])[];
+}
+
+/** Everything in it that is Liquid. */
+export function partsOf({ subject, text, html, parameters }: TemplateContent): [Part, string][] {
+  const named = Object.entries(parameters).map(([name, source]): [Part, string] => [`parameters.${name}`, source]);
+  return [['subject', subject], ['text', text], ['html', html], ...named];
 }
 
 /** @throws liquidjs ParseError or TokenizationError, with the position in its token. */
-export function parsePart(part: 'subject' | 'text' | 'html', source: string): Parsed[] {
+export function parsePart(part: Part, source: string): Parsed[] {
   return (part === 'html' ? htmlEngine : plainEngine).parse(source);
 }
 
@@ -45,6 +55,10 @@ export function parseContent(content: TemplateContent): ParsedContent {
     subject: parsePart('subject', content.subject),
     text: parsePart('text', content.text),
     html: parsePart('html', content.html),
+    parameters: Object.entries(content.parameters).map(([name, source]) => [
+      name,
+      parsePart(`parameters.${name}`, source),
+    ]),
   };
 }
 
@@ -62,8 +76,8 @@ export function contentsOf(template: Template): [locale: string, content: Templa
 export function traitsNamed(template: Template): Set<string> {
   const names = new Set<string>();
   for (const [, content] of contentsOf(template)) {
-    for (const part of ['subject', 'text', 'html'] as const) {
-      for (const [root, name] of segmentsOf(part, content[part])) {
+    for (const [part, source] of partsOf(content)) {
+      for (const [root, name] of segmentsOf(part, source)) {
         if (root === 'customer' && typeof name === 'string') names.add(name);
       }
     }
@@ -71,7 +85,7 @@ export function traitsNamed(template: Template): Set<string> {
   return names;
 }
 
-function segmentsOf(part: 'subject' | 'text' | 'html', source: string): unknown[][] {
+function segmentsOf(part: Part, source: string): unknown[][] {
   if (source === '') return [];
   try {
     return plainEngine.variableSegmentsSync(parsePart(part, source));

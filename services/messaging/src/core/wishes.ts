@@ -1,7 +1,8 @@
 import type { Event } from '#gen/recur/log/v1/event.ts';
 import type { CustomerState } from '#gen/recur/messaging/v1/state.ts';
+import { addressFor, CHANNELS } from './channels.ts';
 import { ANY, enterConsent, enterSuppression } from './consent.ts';
-import { emailHash, objectOf } from './contact.ts';
+import { addressHash, objectOf } from './contact.ts';
 import type { EventInterest } from './event-scan.ts';
 
 const NAME = /^[a-z][a-z0-9_]{0,31}$/;
@@ -11,14 +12,24 @@ const EMPTY = Buffer.alloc(0);
 /** Raised when an event about consent or delivery says nothing that can be understood. */
 export class UnusableEventError extends Error {}
 
+/** @throws UnusableEventError */
+export function propertiesOf(event: Event): Record<string, unknown> {
+  const properties = event.propertiesJson.length > 0 ? objectOf(event.propertiesJson) : {};
+  if (!properties) throw new UnusableEventError('properties_json is not a JSON object');
+  return properties;
+}
+
 /**
  * What customers and providers said about receiving messages. Properties: `channel` (default: every channel; for
  * Unsubscribed the channel it came through, e-mail) and `purpose` (default marketing; "all" for every purpose).
  * Returns whether anything changed.
  */
-export function applyWish(state: CustomerState, interest: EventInterest, event: Event): boolean {
-  const properties = event.propertiesJson.length > 0 ? objectOf(event.propertiesJson) : {};
-  if (!properties) throw new UnusableEventError('properties_json is not a JSON object');
+export function applyWish(
+  state: CustomerState,
+  interest: EventInterest,
+  event: Event,
+  properties: Record<string, unknown>,
+): boolean {
   const timeMs = event.timeMs;
   switch (interest) {
     case 'consent_given':
@@ -34,17 +45,19 @@ export function applyWish(state: CustomerState, interest: EventInterest, event: 
     case 'bounced': {
       const type = properties.bounce_type ?? properties.type ?? 'hard';
       if (typeof type === 'string' && SOFT_BOUNCES.has(type.toLowerCase())) return false;
-      const addressHash = emailHash(event) ?? state.email?.hash ?? EMPTY;
-      return enterSuppression(state.suppressions, { channel: 'email', reason: 'hard_bounce', addressHash, timeMs });
+      const channel = wordOf(properties, 'channel', 'email');
+      const hash =
+        addressHash(event, CHANNELS.get(channel)?.address ?? '') ?? addressFor(state, channel)?.hash ?? EMPTY;
+      return enterSuppression(state.suppressions, { channel, reason: 'hard_bounce', addressHash: hash, timeMs });
     }
     case 'complained':
       return enterSuppression(state.suppressions, {
-        channel: 'email',
+        channel: wordOf(properties, 'channel', 'email'),
         reason: 'complaint',
         addressHash: EMPTY,
         timeMs,
       });
-    case 'identify':
+    default:
       return false;
   }
 }

@@ -73,14 +73,18 @@ describe('hostile templates', () => {
     ['lays itself out', '{% layout "x" %}'],
     ['knows an unknown filter', '{{ "x" | system }}'],
   ];
-  it.each(HOSTILE)('%s: refused within a second of the processor', (_name, source) => {
-    // Not of the wall clock: a busy machine takes longer, and that is not the template's doing.
-    const begun = process.threadCpuUsage();
-    expect(() => text(source)).toThrow(TemplateError);
-    expect(violations({ text: source })).not.toEqual([]);
-    const { user, system } = process.threadCpuUsage(begun);
-    expect(user + system).toBeLessThan(1_000_000);
-  });
+  it.each(HOSTILE)(
+    '%s: refused within a second of the processor',
+    (_name, source) => {
+      // Not of the wall clock: a busy machine takes longer, and that is not the template's doing.
+      const begun = process.threadCpuUsage();
+      expect(() => text(source)).toThrow(TemplateError);
+      expect(violations({ text: source })).not.toEqual([]);
+      const { user, system } = process.threadCpuUsage(begun);
+      expect(user + system).toBeLessThan(1_000_000);
+    },
+    60_000,
+  );
 
   it.each([
     '{{ customer.constructor }}',
@@ -102,14 +106,14 @@ describe('templateViolations', () => {
     expect(violations({ html: 'one\n  {{ customer.name | }} {% if %}' })).toEqual([
       expect.stringMatching(/^template\.content\.html: line 2, column \d+: /),
     ]);
-    const zh = { subject: '你好', text: '{% endif %}', html: '' };
+    const zh = content({ subject: '你好', text: '{% endif %}' });
     expect(templateViolations({ ...template({}), variants: { zh } })).toMatchObject([
       { field: 'template.variants[zh].text' },
     ]);
   });
 
   it('names everything wrong with the rest', () => {
-    const bad = Template.fromPartial({ id: 'Bad id', name: '', channel: 'sms', variants: { '../x': content({}) } });
+    const bad = Template.fromPartial({ id: 'Bad id', name: '', channel: 'fax', variants: { '../x': content({}) } });
     expect(templateViolations(bad).map((v) => v.field)).toEqual([
       'template.id',
       'template.channel',

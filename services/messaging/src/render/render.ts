@@ -1,7 +1,7 @@
 import { Context, type Emitter, type Liquid, LiquidError, type Template as Parsed, toValueSync } from 'liquidjs';
 import type { TemplateContent } from '#gen/recur/messaging/v1/template.ts';
 import { headerProblem } from '../core/header.ts';
-import { htmlEngine, type ParsedContent, parseContent, plainEngine } from '../core/template-source.ts';
+import { htmlEngine, type ParsedContent, type Part, parseContent, plainEngine } from '../core/template-source.ts';
 
 /** Of one part, rendered. */
 export const MAX_OUTPUT_BYTES = 256 * 1024;
@@ -13,8 +13,7 @@ const MAX_TRIES = 20;
 /** Characters and array items a render may create in filters, captures and ranges. */
 const MAX_MEMORY = 2_000_000;
 const MAX_SUBJECT = 250;
-
-export type Part = 'subject' | 'text' | 'html';
+const MAX_PARAMETER = 500;
 
 /** Why a template could not be rendered, and where in which part. */
 export class TemplateError extends Error {
@@ -44,6 +43,8 @@ export interface Rendered {
   readonly subject: string;
   readonly text: string;
   readonly html: string;
+  /** Variables of a text that is kept at the provider. */
+  readonly parameters: Readonly<Record<string, string>>;
 }
 
 /** What a template sees. */
@@ -55,6 +56,7 @@ export interface Scope {
     readonly purpose: string;
     readonly channel: string;
     readonly locale: string;
+    readonly unsubscribe_url: string;
   };
   readonly shop: { readonly name: string };
 }
@@ -64,12 +66,23 @@ const parsed = new WeakMap<TemplateContent, ParsedContent>();
 /** @throws TemplateError when it does not parse, fails, takes too long, grows too large, or gives no usable subject */
 export function render(content: TemplateContent, scope: Scope): Rendered {
   const parts = parsedOf(content);
-  const subject = renderPart('subject', plainEngine, parts.subject, scope).trim();
-  const problem = headerProblem(subject, MAX_SUBJECT);
-  if (problem) throw new TemplateError('subject', problem);
-  if (subject === '') throw new TemplateError('subject', 'must not be empty');
+  const subject = lineOf('subject', parts.subject, scope, MAX_SUBJECT);
+  const wanted = content.subject !== '' || scope.message.channel === 'email';
+  if (wanted && subject === '') throw new TemplateError('subject', 'must not be empty');
   const text = renderPart('text', plainEngine, parts.text, scope);
-  return { subject, text, html: renderPart('html', htmlEngine, parts.html, scope) };
+  const html = renderPart('html', htmlEngine, parts.html, scope);
+  const parameters: Record<string, string> = {};
+  for (const [name, source] of parts.parameters) {
+    parameters[name] = lineOf(`parameters.${name}`, source, scope, MAX_PARAMETER);
+  }
+  return { subject, text, html, parameters };
+}
+
+function lineOf(part: Part, source: Parsed[], scope: Scope, maxLength: number): string {
+  const line = renderPart(part, plainEngine, source, scope).trim();
+  const problem = headerProblem(line, maxLength);
+  if (problem) throw new TemplateError(part, problem);
+  return line;
 }
 
 function parsedOf(content: TemplateContent): ParsedContent {

@@ -1,10 +1,11 @@
 import type { Template, TemplateContent } from '#gen/recur/messaging/v1/template.ts';
-import { CHANNEL } from '../core/decide.ts';
+import { CHANNELS } from '../core/channels.ts';
 import { headerProblem } from '../core/header.ts';
 import { isLocale } from '../core/locale.ts';
-import type { Violation } from '../core/settings.ts';
-import { contentsOf, MAX_TEMPLATE_BYTES, parsePart } from '../core/template-source.ts';
-import { type Part, render, type Scope, TemplateError } from './render.ts';
+import { CATEGORY, type Violation } from '../core/settings.ts';
+import { contentsOf, MAX_TEMPLATE_BYTES, type Part, parsePart, partsOf } from '../core/template-source.ts';
+import { contentRules } from './content-rules.ts';
+import { render, type Scope, TemplateError } from './render.ts';
 
 const ID = /^[a-z][a-z0-9_-]{0,62}$/;
 const MAX_VARIANTS = 8;
@@ -13,7 +14,13 @@ const MAX_VARIANTS = 8;
 export const NOBODY: Scope = {
   customer: {},
   journey: {},
-  message: { id: 'trial', purpose: 'marketing', channel: CHANNEL, locale: 'en' },
+  message: {
+    id: 'trial',
+    purpose: 'marketing',
+    channel: 'email',
+    locale: 'en',
+    unsubscribe_url: 'https://shop.example/u',
+  },
   shop: { name: 'Shop' },
 };
 
@@ -26,11 +33,12 @@ export function templateViolations(template: Template): Violation[] {
   check('id', ID.test(template.id), 'must be 1–63 lower-case letters, digits, "-" and "_", starting with a letter');
   check(
     'channel',
-    template.channel === CHANNEL,
-    `must be "${CHANNEL}", is ${JSON.stringify(template.channel.slice(0, 32))}`,
+    CHANNELS.has(template.channel),
+    `must be one of ${[...CHANNELS.keys()].join(', ')}, is ${JSON.stringify(template.channel.slice(0, 32))}`,
   );
   const problem = headerProblem(template.name, 200);
   check('name', template.name !== '' && problem === undefined, problem ?? 'must not be empty');
+  check('category', template.category === '' || CATEGORY.test(template.category), `must match ${CATEGORY.source}`);
   const tags = Object.keys(template.variants);
   check('variants', tags.length <= MAX_VARIANTS, `must be at most ${MAX_VARIANTS}, are ${tags.length}`);
   check('content', template.content !== undefined, 'is required');
@@ -38,32 +46,38 @@ export function templateViolations(template: Template): Violation[] {
     check('variants', isLocale(tag), `must have BCP 47 tags as keys, has ${JSON.stringify(tag.slice(0, 32))}`);
   if (found.length > 0) return found;
   for (const [locale, content] of contentsOf(template)) {
-    found.push(...contentViolations(locale === '' ? 'template.content' : `template.variants[${locale}]`, content));
+    found.push(
+      ...contentViolations(
+        locale === '' ? 'template.content' : `template.variants[${locale}]`,
+        template.channel,
+        content,
+      ),
+    );
   }
   return found;
 }
 
-function contentViolations(field: string, content: TemplateContent): Violation[] {
-  const size = Buffer.byteLength(content.subject) + Buffer.byteLength(content.text) + Buffer.byteLength(content.html);
+function contentViolations(field: string, channel: string, content: TemplateContent): Violation[] {
+  const parts = partsOf(content);
+  const size = parts.reduce((sum, [, source]) => sum + Buffer.byteLength(source), 0);
   if (size > MAX_TEMPLATE_BYTES)
     return [{ field, description: `must have at most ${MAX_TEMPLATE_BYTES} bytes, has ${size}` }];
-  if (content.text === '' && content.html === '') return [{ field, description: 'needs text or html' }];
-  const line = content.subject === '' ? 'must not be empty' : headerProblem(content.subject, 500);
-  if (line !== undefined) return [{ field: `${field}.subject`, description: line }];
+  const broken = contentRules(field, channel, content);
+  if (broken.length > 0) return broken;
   const found: Violation[] = [];
-  for (const part of ['subject', 'text', 'html'] as const) {
+  for (const [part, source] of parts) {
     try {
-      parsePart(part, content[part]);
+      parsePart(part, source);
     } catch (error) {
       found.push(describe(field, TemplateError.from(part, error)));
     }
   }
-  return found.length > 0 ? found : trial(field, content);
+  return found.length > 0 ? found : trial(field, channel, content);
 }
 
-function trial(field: string, content: TemplateContent): Violation[] {
+function trial(field: string, channel: string, content: TemplateContent): Violation[] {
   try {
-    render(content, NOBODY);
+    render(content, { ...NOBODY, message: { ...NOBODY.message, channel } });
     return [];
   } catch (error) {
     return [describe(field, TemplateError.from('html', error))];

@@ -1,23 +1,21 @@
 import { status } from '@grpc/grpc-js';
 import type * as api from '#gen/recur/messaging/v1/messaging_service.ts';
 import type { MessagingServiceService } from '#gen/recur/messaging/v1/messaging_service.ts';
-import type { CustomerState } from '#gen/recur/messaging/v1/state.ts';
 import { MessagingSettings } from '#gen/recur/messaging/v1/template.ts';
 import { updateSettings } from '#lib/definitions/calls.ts';
 import type { DefinitionStore } from '#lib/definitions/store.ts';
 import type { Call } from '#lib/rpc/call.ts';
-import { notFound, RpcError } from '#lib/rpc/errors.ts';
+import { RpcError } from '#lib/rpc/errors.ts';
 import type { Handlers } from '#lib/rpc/service.ts';
-import type { StateReader } from '#lib/stream/state-reader.ts';
 import { SETTINGS_KIND } from '../core/definitions.ts';
 import { SETTINGS_ID, withDefaults } from '../core/settings.ts';
-import { pageSizeField, refusal } from './json-field.ts';
+import type { CustomerMessages } from './customer-messages.ts';
 import type { Templates } from './templates.ts';
 
 export interface MessagingRpcParts {
   readonly templates: Templates;
   readonly settings: DefinitionStore<MessagingSettings>;
-  readonly states: Pick<StateReader<CustomerState>, 'get'>;
+  readonly messages: CustomerMessages;
 }
 
 /** recur.messaging.v1.MessagingService. */
@@ -56,18 +54,16 @@ export class MessagingRpc implements Handlers<typeof MessagingServiceService> {
     return this.parts.templates.sendTest(request);
   }
 
-  async listMessages(request: api.ListMessagesRequest): Promise<api.ListMessagesResponse> {
-    const { customerId, pageToken } = request;
-    if (customerId === '' || customerId.length > 128) throw refusal('customer_id', 'must have 1–128 characters');
-    if (!/^\d{0,3}$/.test(pageToken)) throw refusal('page_token', 'must be one this method returned');
-    const pageSize = pageSizeField(request.pageSize, 20, 50);
-    const found = await this.parts.states.get(customerId);
-    if (!found) throw notFound(`customer "${customerId}"`);
-    const newestFirst = found.state.messages.toReversed();
-    const start = Number(pageToken);
-    const end = start + pageSize;
-    const nextPageToken = end < newestFirst.length ? String(end) : '';
-    return { customerId: found.customerId, messages: newestFirst.slice(start, end), nextPageToken };
+  listMessages(request: api.ListMessagesRequest): Promise<api.ListMessagesResponse> {
+    return this.parts.messages.list(request);
+  }
+
+  explainMessages(request: api.ExplainMessagesRequest): Promise<api.ExplainMessagesResponse> {
+    return this.parts.messages.explain(request);
+  }
+
+  settleMessage(request: api.SettleMessageRequest, call: Call): Promise<api.SettleMessageResponse> {
+    return this.parts.messages.settle(request, call);
   }
 
   async getMessagingSettings(): Promise<api.GetMessagingSettingsResponse> {

@@ -73,7 +73,8 @@ export class Templates {
     if (!content) throw refusal('template.content', 'is required');
     const customer = objectField('customer_json', request.customerJson);
     const journey = objectField('journey_json', request.journeyJson);
-    const message = { id: 'preview', purpose: 'marketing', channel: 'email', locale: wanted };
+    const about = { id: 'preview', purpose: 'marketing', channel: template.channel, locale: wanted };
+    const message = { ...about, unsubscribe_url: 'https://unsubscribe.example/' };
     try {
       const rendered = render(content, { customer, journey, message, shop: { name: this.parts.settings().shopName } });
       return { ...rendered, locale };
@@ -91,7 +92,10 @@ export class Templates {
     const locale = this.locale(request.locale);
     const { definition } = await this.parts.store.get(request.templateId);
     const idempotencyKey = `test:${randomUUID()}`;
-    const mail = this.compose(definition, { idempotencyKey, purpose: 'test', locale, to, customer, journey });
+    if (definition.channel !== 'email')
+      throw failedPrecondition(`Tests go out by e-mail; the template is for ${definition.channel}.`);
+    const values = { idempotencyKey, purpose: 'test', locale, to, customer, journey, unsubscribeUrl: '' };
+    const mail = this.compose(definition, values);
     const result = await this.parts.transport.send(mail);
     switch (result.kind) {
       case 'accepted':

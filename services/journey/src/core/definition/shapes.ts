@@ -99,7 +99,17 @@ const SPLIT: Shape = {
     10,
   ),
 };
-const MESSAGE: Shape = { channel: text, template_id: text, purpose: text, next: text };
+const MESSAGE_FALLBACK: Shape = { channel: text, template_id: text };
+const MESSAGE: Shape = {
+  channel: text,
+  template_id: text,
+  purpose: text,
+  next: text,
+  fallbacks: list(
+    message(() => MESSAGE_FALLBACK),
+    3,
+  ),
+};
 const UPDATE_TRAITS: Shape = { traits: { is: 'value' }, next: text };
 const EMIT_EVENT: Shape = { name: text, properties: { is: 'value' }, next: text };
 const EXIT: Shape = { reason: text };

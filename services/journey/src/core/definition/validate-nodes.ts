@@ -18,7 +18,8 @@ import type { Violations } from './violations.ts';
 const NODE_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 const EXPERIMENT_ID = /^[a-z][a-z0-9_.-]{0,126}$/;
 const REFERENCE = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,126}$/;
-const CHANNELS = ['email'];
+const CHANNELS = ['email', 'sms', 'webhook'];
+const MAX_FALLBACKS = 3;
 const PURPOSES = ['marketing', 'transactional'];
 const MAX_TEXT = 200;
 
@@ -220,6 +221,13 @@ function checkMessage(message: Message, at: string, violations: Violations): voi
   violations.check(CHANNELS.includes(message.channel), `${at}.channel`, `must be one of ${CHANNELS.join(', ')}`);
   violations.check(PURPOSES.includes(message.purpose), `${at}.purpose`, `must be one of ${PURPOSES.join(', ')}`);
   checkReference(message.templateId, 'template', `${at}.template_id`, violations);
+  const { fallbacks } = message;
+  violations.check(fallbacks.length <= MAX_FALLBACKS, `${at}.fallbacks`, `must have at most ${MAX_FALLBACKS} items`);
+  for (const [i, { channel, templateId }] of fallbacks.slice(0, MAX_FALLBACKS).entries()) {
+    const position = `${at}.fallbacks[${i}]`;
+    violations.check(CHANNELS.includes(channel), `${position}.channel`, `must be one of ${CHANNELS.join(', ')}`);
+    checkReference(templateId, 'template', `${position}.template_id`, violations);
+  }
 }
 
 /** Ids of list items are unique; `at` is the position of the list. */

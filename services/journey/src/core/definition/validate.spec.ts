@@ -128,7 +128,7 @@ const table: [change: [from: string, to: string], expected: string[]][] = [
       'definition.nodes[4].wait_for_event.ways[0].next: there is no node "nowhere"',
     ],
   ],
-  [['channel: email', 'channel: fax'], ['definition.nodes[1].message.channel: must be one of email']],
+  [['channel: email', 'channel: fax'], ['definition.nodes[1].message.channel: must be one of email, sms, webhook']],
   [
     ['purpose: marketing', 'purpose: fun'],
     ['definition.nodes[1].message.purpose: must be one of marketing, transactional'],

@@ -23,6 +23,7 @@ export function arriveAtMessage(nodeId: string, message: Message, { journey, enr
       purpose: message.purpose,
       variablesJson: Buffer.from(JSON.stringify(variables)),
       variant: enrolment.variant,
+      fallbacks: message.fallbacks,
     },
   };
 }

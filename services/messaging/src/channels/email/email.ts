@@ -27,7 +27,7 @@ export class EmailChannel implements Channel<Mail> {
   }
 
   compose(send: Send): Mail {
-    return this.parts.composer.compose(send.work);
+    return this.parts.composer.compose(send);
   }
 
   call(mail: Mail): Promise<CallResult> {

@@ -1,15 +1,20 @@
 import { describe, expect, it } from 'vitest';
-import { messageIdOf, unsubscribeHeader } from './message.ts';
+import { messageIdOf, unsubscribeHeaders } from './message.ts';
 
-describe('unsubscribeHeader', () => {
+describe('unsubscribeHeaders', () => {
   it('puts the message in', () => {
-    expect(unsubscribeHeader('https://shop.example/u?m={message_id}', 's@e.co', '1@e.co')).toEqual({
+    expect(unsubscribeHeaders('https://shop.example/u?m={message_id}', 's@e.co', '1@e.co')).toEqual({
       'List-Unsubscribe': '<https://shop.example/u?m=1%40e.co>',
     });
-    expect(unsubscribeHeader('', 's@e.co', '1@e.co')).toEqual({
+    expect(unsubscribeHeaders('', 's@e.co', '1@e.co')).toEqual({
       'List-Unsubscribe': '<mailto:s@e.co?subject=unsubscribe%201%40e.co>',
     });
   });
+});
+
+it('a sender’s address means nothing else in a mailto', () => {
+  const header = unsubscribeHeaders('', "a?b&c%41#'@e.co", '1@e.co')['List-Unsubscribe'];
+  expect(header).toBe("<mailto:a%3Fb%26c%2541%23'@e.co?subject=unsubscribe%201%40e.co>");
 });
 
 describe('messageIdOf', () => {

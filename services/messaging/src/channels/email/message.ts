@@ -21,8 +21,17 @@ export function messageIdOf(idempotencyKey: string, senderAddress: string): stri
   return `${digest}@${senderAddress.slice(senderAddress.lastIndexOf('@') + 1)}`;
 }
 
-/** RFC 2369; the one-click form of RFC 8058 needs a public address of its own. */
-export function unsubscribeHeader(url: string, senderAddress: string, messageId: string): Record<string, string> {
-  const target = url === '' ? `mailto:${senderAddress}?subject=unsubscribe%20{message_id}` : url;
-  return { 'List-Unsubscribe': `<${target.replaceAll('{message_id}', encodeURIComponent(messageId))}>` };
+/** RFC 2369, and RFC 8058 where there is a page of ours: mail programs unsubscribe by a POST to it. */
+export function unsubscribeHeaders(
+  url: string,
+  senderAddress: string,
+  messageId: string,
+  oneClick?: string,
+): Record<string, string> {
+  const [local = '', domain = ''] = senderAddress.split('@');
+  // What addresses may hold ("%", "?", "&") means something else in an address of a page.
+  const mailto = `mailto:${encodeURIComponent(local)}@${domain}?subject=unsubscribe%20{message_id}`;
+  const target = (url === '' ? mailto : url).replaceAll('{message_id}', encodeURIComponent(messageId));
+  if (oneClick === undefined) return { 'List-Unsubscribe': `<${target}>` };
+  return { 'List-Unsubscribe': `<${oneClick}>, <${target}>`, 'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click' };
 }

@@ -1,0 +1,34 @@
+/** Key of an account at a provider. */
+export interface AccessKey {
+  readonly id: string;
+  readonly secret: string;
+}
+
+const RULE = 'the file must hold a JSON object with access_key_id and access_key_secret';
+
+/** @throws Error that quotes nothing of the content */
+export function parseAccessKey(content: string): AccessKey {
+  let fields: Record<string, unknown>;
+  try {
+    fields = JSON.parse(content) as Record<string, unknown>;
+  } catch {
+    throw new Error(RULE);
+  }
+  const { access_key_id: id, access_key_secret: secret } = fields ?? {};
+  if (!isKey(id) || !isKey(secret)) throw new Error(RULE);
+  return { id, secret };
+}
+
+function isKey(value: unknown): value is string {
+  return typeof value === 'string' && /^[\x21-\x7e]{1,256}$/.test(value);
+}
+
+/** One a line. @throws Error that quotes nothing of the content */
+export function parseWebhookSecrets(content: string): readonly string[] {
+  const secrets = content.split(/\s+/).filter((line) => line !== '');
+  // 24 to 64 bytes, as the specification says.
+  const good = secrets.every((secret) => /^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/.test(secret));
+  if (secrets.length === 0 || secrets.length > 4 || !good)
+    throw new Error('the file must hold 1 to 4 secrets, one a line: "whsec_" and 24 to 64 bytes in base64');
+  return secrets;
+}

@@ -1,0 +1,59 @@
+import type { TemplateContent } from '#gen/recur/messaging/v1/template.ts';
+import { headerProblem } from '../core/header.ts';
+import type { Violation } from '../core/settings.ts';
+import { webhookUrlProblem } from '../core/webhook-url.ts';
+
+const PROVIDER_TEMPLATE = /^[A-Za-z0-9_-]{1,64}$/;
+const PARAMETER = /^[A-Za-z0-9_]{1,32}$/;
+const MAX_PARAMETERS = 20;
+
+type Field = Exclude<keyof TemplateContent, 'parameters'>;
+
+/** Fields of a content by channel; those not named must be empty. */
+const USES: Readonly<Record<string, readonly (Field | 'parameters')[]>> = {
+  email: ['subject', 'text', 'html'],
+  sms: ['providerTemplate', 'parameters'],
+  webhook: ['subject', 'text', 'url'],
+};
+
+/** What a channel needs of a content, and what it has no place for. */
+export function contentRules(at: string, channel: string, content: TemplateContent): Violation[] {
+  const found: Violation[] = [];
+  const check = (field: string, ok: boolean, description: string) => {
+    if (!ok) found.push({ field: field === '' ? at : `${at}.${field}`, description });
+  };
+  const uses = USES[channel] ?? [];
+  for (const field of ['subject', 'text', 'html', 'providerTemplate', 'url'] as const) {
+    check(snake(field), uses.includes(field) || content[field] === '', `must be empty: ${channel} has none`);
+  }
+  const names = Object.keys(content.parameters);
+  if (!uses.includes('parameters')) check('parameters', names.length === 0, `must be empty: ${channel} has none`);
+  if (uses.includes('subject')) {
+    const line = content.subject === '' ? 'must not be empty' : headerProblem(content.subject, 500);
+    check('subject', line === undefined, line ?? '');
+  }
+  if (channel === 'email') check('', content.text !== '' || content.html !== '', 'needs text or html');
+  if (channel === 'webhook') {
+    check('text', content.text !== '', 'must not be empty');
+    const problem = webhookUrlProblem(content.url);
+    check('url', problem === undefined, problem ?? '');
+  }
+  if (!uses.includes('providerTemplate')) return found;
+  check(
+    'provider_template',
+    PROVIDER_TEMPLATE.test(content.providerTemplate),
+    `must match ${PROVIDER_TEMPLATE.source}`,
+  );
+  check('parameters', names.length <= MAX_PARAMETERS, `must be at most ${MAX_PARAMETERS}, are ${names.length}`);
+  for (const name of names.slice(0, MAX_PARAMETERS))
+    check(
+      'parameters',
+      PARAMETER.test(name),
+      `must have names of letters, digits and "_", has ${JSON.stringify(name.slice(0, 40))}`,
+    );
+  return found;
+}
+
+function snake(field: string): string {
+  return field.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}

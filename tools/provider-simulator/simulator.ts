@@ -1,0 +1,166 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { AliyunWire } from './aliyun.ts';
+import { Behaviour, type Fate, type Settings } from './behaviour.ts';
+import { WebhookWire } from './webhook.ts';
+import type { Accepted, Answer, Call, Desk, Wire } from './wire.ts';
+
+/** What its accounts are opened with; nothing of it is secret. */
+export const SIMULATOR_KEYS = {
+  accessKeyId: 'simulated-id',
+  accessKeySecret: 'simulated-secret',
+  webhookSecret: `whsec_${Buffer.alloc(32, 's').toString('base64')}`,
+} as const;
+
+const MAX_BODY = 1024 * 1024;
+
+/** Calls by provider and fate, and every message taken. */
+export interface Book {
+  readonly accepted: readonly Accepted[];
+  readonly calls: Readonly<Record<string, number>>;
+  readonly receipts: number;
+}
+
+/**
+ * Providers of messages on one port of this machine: each speaks its own protocol, behaves as told, and keeps its own record
+ * of what it took, which is what tests believe.
+ */
+export class Simulator {
+  readonly behaviour: Behaviour = new Behaviour();
+  private accepted: Accepted[] = [];
+  private calls = new Map<string, number>();
+  private receipts = 0;
+  private readonly timers = new Set<NodeJS.Timeout>();
+  private readonly server: Server;
+  private readonly wires: readonly Wire[];
+
+  constructor() {
+    const { accessKeyId, accessKeySecret, webhookSecret } = SIMULATOR_KEYS;
+    this.wires = [new AliyunWire({ id: accessKeyId, secret: accessKeySecret }), new WebhookWire(webhookSecret)];
+    this.server = createServer((request, response) => {
+      this.handle(request, response).catch(() => response.socket?.destroy());
+    });
+  }
+
+  async listen(port = 0): Promise<this> {
+    await new Promise<void>((resolve, reject) => {
+      this.server.once('error', reject);
+      this.server.listen(port, '127.0.0.1', resolve);
+    });
+    return this;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  get book(): Book {
+    return { accepted: this.accepted, calls: Object.fromEntries(this.calls), receipts: this.receipts };
+  }
+
+  behave(settings: Partial<Settings>): void {
+    this.behaviour.set(settings);
+  }
+
+  forget(): void {
+    this.accepted = [];
+    this.calls.clear();
+    this.receipts = 0;
+  }
+
+  async close(): Promise<void> {
+    for (const timer of this.timers) clearTimeout(timer);
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  private async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await read(request);
+    const url = new URL(request.url ?? '/', 'http://simulator');
+    const call: Call = { method: request.method ?? 'GET', url, headers: request.headers, body };
+    const answer = this.control(call) ?? (await this.provider(call));
+    if (!answer) return void response.socket?.destroy();
+    response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers });
+    response.end(JSON.stringify(answer.body));
+  }
+
+  /** /simulator/record (GET, DELETE) and /simulator/settings (GET, PUT). */
+  private control({ method, url, body }: Call): Answer | undefined {
+    switch (`${method} ${url.pathname}`) {
+      case 'GET /simulator/record':
+        return { status: 200, body: this.book };
+      case 'DELETE /simulator/record':
+        this.forget();
+        return { status: 200, body: {} };
+      case 'GET /simulator/settings':
+        return { status: 200, body: this.behaviour.current };
+      case 'PUT /simulator/settings':
+        try {
+          this.behave(JSON.parse(body) as Partial<Settings>);
+          return { status: 200, body: this.behaviour.current };
+        } catch (error) {
+          return { status: 400, body: { error: (error as Error).message } };
+        }
+      default:
+        return undefined;
+    }
+  }
+
+  private async provider(call: Call): Promise<Answer | undefined> {
+    const wire = this.wires.find((w) => w.takes(call));
+    if (!wire) return { status: 404, body: { error: 'no provider speaks like this' } };
+    const fate = this.behaviour.fate();
+    const wait = this.behaviour.between(this.behaviour.current.latencyMs);
+    if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
+    const answer = wire.answer(call, this.desk(wire, fate));
+    const what = `${wire.provider} ${answer ? answer.status : fate === 'lose' ? 'lost' : 'cut'}`;
+    this.calls.set(what, (this.calls.get(what) ?? 0) + 1);
+    return answer;
+  }
+
+  private desk(wire: Wire, fate: Fate): Desk {
+    const { behaviour, accepted } = this;
+    const accept = (message: Omit<Accepted, 'atMs'>) => {
+      const taken: Accepted = { ...message, atMs: Date.now() };
+      this.accepted.push(taken);
+      this.promiseReceipt(wire, taken);
+    };
+    return { behaviour, fate, accepted, accept };
+  }
+
+  private promiseReceipt(wire: Wire, message: Accepted): void {
+    const { receiptUrl, receiptMs, duplicateReceipt, noReceipt, bounce } = this.behaviour.current;
+    if (!wire.receipt || receiptUrl === '' || this.behaviour.chance(noReceipt)) return;
+    const body = JSON.stringify(wire.receipt(message, this.behaviour.chance(bounce)));
+    const times = this.behaviour.chance(duplicateReceipt) ? 2 : 1;
+    for (let i = 0; i < times; i++) this.later(this.behaviour.between(receiptMs), () => this.tell(receiptUrl, body, 5));
+  }
+
+  /** Like providers do: again, until somebody takes it. */
+  private async tell(url: string, body: string, left: number): Promise<void> {
+    const headers = { 'content-type': 'application/json' };
+    const answer = await fetch(url, { method: 'POST', headers, body }).catch(() => undefined);
+    await answer?.body?.cancel();
+    if (answer?.ok) this.receipts++;
+    else if (left > 0) this.later(500, () => this.tell(url, body, left - 1));
+  }
+
+  private later(ms: number, run: () => Promise<void>): void {
+    const timer = setTimeout(() => {
+      this.timers.delete(timer);
+      void run();
+    }, ms);
+    this.timers.add(timer);
+  }
+}
+
+async function read(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length;
+    if (size > MAX_BODY) throw new Error('too large');
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}
