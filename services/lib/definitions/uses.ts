@@ -22,6 +22,8 @@ const NAMES: Readonly<Record<string, string>> = {
   segmentExited: 'segment',
   templateId: 'template',
   computedTrait: 'computed_trait',
+  countedBy: 'computed_trait',
+  summedBy: 'computed_trait',
   tag: 'tag',
 };
 

@@ -71,6 +71,12 @@ const condition = fc.constantFrom(
 const A = Aggregation;
 const kinds = fc.oneof(
   fc.constantFrom(A.AGGREGATION_COUNT, A.AGGREGATION_DAYS_SINCE).map((aggregation) => ({ aggregation, property: '' })),
+  fc.record({
+    aggregation: fc.constant(A.AGGREGATION_SEQUENCE),
+    property: fc.constant(''),
+    followedBy: fc.constantFrom(['Order Completed'], ['Product Viewed', 'Order Completed']),
+    withinMs: fc.constantFrom(3_600_000, DAY_MS, 9 * DAY_MS),
+  }),
   condition.map((one) => ({ aggregation: A.AGGREGATION_RATE, property: '', share: [one] })),
   fc.record({
     aggregation: fc.constantFrom(A.AGGREGATION_SUM, A.AGGREGATION_AVERAGE, A.AGGREGATION_MIN, A.AGGREGATION_MAX),

@@ -15,6 +15,7 @@ export function recount(trait: ComputedTrait, events: readonly Event[], now: num
 
 /** An event, or an order with all its parts. */
 interface Occurrence {
+  readonly name: string;
   readonly timeMs: number;
   readonly values: unknown[];
   readonly counts: boolean;
@@ -27,10 +28,10 @@ function occurrencesOf(trait: ComputedTrait, events: readonly Event[]): Occurren
     const name = nameOf(event);
     const orderId = event.commerce?.orderId ?? '';
     if (name === 'Order Completed' && orderId !== '') orders.set(orderId, [...(orders.get(orderId) ?? []), event]);
-    else if (trait.events.includes(name) && matches(trait.where, event))
+    else if (namesOf(trait).includes(name) && matches(trait.where, event))
       found.push(occurrence(trait, [event], event.timeMs));
   }
-  if (!trait.events.includes('Order Completed')) return found;
+  if (!namesOf(trait).includes('Order Completed')) return found;
   for (const [orderId, reports] of orders) {
     const timeMs = Math.min(...reports.map((event) => event.timeMs));
     const parts = new Map<number, Event>();
@@ -66,8 +67,11 @@ const NUMERIC: readonly Aggregation[] = [
   Aggregation.AGGREGATION_MAX,
 ];
 
+const namesOf = ({ events, followedBy }: ComputedTrait): string[] => [...events, ...followedBy];
+
 function occurrence(trait: ComputedTrait, events: readonly Event[], timeMs: number): Occurrence {
   return {
+    name: nameOf(events[0] as Event),
     timeMs,
     values: events.flatMap((event) => valuesOf(trait.property, event)),
     counts: events.some((event) => matches(trait.share, event)),
@@ -136,7 +140,10 @@ function startOf(period: CalendarPeriod, day: Temporal.PlainDate): Temporal.Plai
   }
 }
 
-function aggregate({ aggregation, limit }: ComputedTrait, found: readonly Occurrence[]): unknown {
+function aggregate(
+  { aggregation, limit, events, followedBy, withinMs }: ComputedTrait,
+  found: readonly Occurrence[],
+): unknown {
   const numbers = found.flatMap(({ values }) => values).filter((value) => typeof value === 'number');
   const micros = numbers.reduce((sum, value) => sum + Math.round(value * 1e6), 0);
   const dated = found.flatMap(({ values, timeMs }) =>
@@ -163,6 +170,12 @@ function aggregate({ aggregation, limit }: ComputedTrait, found: readonly Occurr
       return found.length > 0
         ? Math.round((found.filter((o) => o.counts).length / found.length) * 1e6) / 1e6
         : undefined;
+    case Aggregation.AGGREGATION_SEQUENCE:
+      return found.filter(
+        ({ name, timeMs }) =>
+          followedBy.includes(name) &&
+          found.some((one) => events.includes(one.name) && one.timeMs < timeMs && timeMs <= one.timeMs + withinMs),
+      ).length;
     case Aggregation.AGGREGATION_DAYS_SINCE:
       return found.length > 0 ? Math.max(...found.map(({ timeMs }) => timeMs)) : undefined;
     default: {

@@ -2,6 +2,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import { type DynamicModule, Inject, Module, type OnModuleDestroy, type OnModuleInit } from '@nestjs/common';
 import type { Redis } from 'ioredis';
 import type { Registry } from 'prom-client';
+import { ProfileDefinitionServiceClient } from '#gen/recur/profile/v1/profile_definition_service.ts';
 import { SegmentationServiceService } from '#gen/recur/segmentation/v1/segmentation_service.ts';
 import type { Readiness } from '#lib/boot/readiness.ts';
 import { CONFIG, LOGGER, NATS, READINESS, REDIS, REGISTRY, RPC_SERVICES } from '#lib/boot/tokens.ts';
@@ -9,10 +10,12 @@ import type { ServiceConfig } from '#lib/config/config.ts';
 import { KINDS_THAT_REFER, Uses } from '#lib/definitions/uses.ts';
 import { watchDefinitions } from '#lib/definitions/watch.ts';
 import { ShopZone } from '#lib/facts/facts.ts';
+import { createClient } from '#lib/rpc/client.ts';
 import { type RpcService, rpcService } from '#lib/rpc/service.ts';
 import { type RunningStage, startStage } from '#lib/stream/stage.ts';
 import type { Logger } from '#lib/telemetry/logger.ts';
 import { KINDS } from './core/in-force.ts';
+import { Counters } from './rpc/counters.ts';
 import { CustomersRpc } from './rpc/customers-rpc.ts';
 import { DefinitionsRpc } from './rpc/definitions-rpc.ts';
 import { segmentationRpc } from './rpc/segmentation-rpc.ts';
@@ -27,18 +30,37 @@ async function services(
   redis: Redis,
   catalogue: Catalogue,
   uses: Uses,
+  counters: Counters,
 ): Promise<RpcService[]> {
   const { partitions, clock, shopTimeZone, streamReplicas } = config;
-  const definitions = new DefinitionsRpc(await openStores(nats, streamReplicas, catalogue), catalogue, uses);
-  const customers = new CustomersRpc(openStates(redis, partitions, clock), catalogue, new ShopZone(shopTimeZone));
+  const definitions = new DefinitionsRpc(await openStores(nats, streamReplicas, catalogue), catalogue, uses, counters);
+  const customers = new CustomersRpc(
+    openStates(redis, partitions, clock),
+    catalogue,
+    new ShopZone(shopTimeZone),
+    counters,
+  );
   return [rpcService(SegmentationServiceService, segmentationRpc(definitions, customers))];
+}
+
+function counters({ profileAddr, serviceToken: token }: ServiceConfig, uses: Uses, logger: Logger): Counters {
+  const connect = (name: 'own' | 'caller') =>
+    profileAddr === undefined
+      ? undefined
+      : createClient(
+          ProfileDefinitionServiceClient,
+          profileAddr,
+          name === 'own' && token !== undefined ? { token } : {},
+        );
+  return new Counters(connect, uses, logger);
 }
 
 @Module({
   providers: [
     Catalogue,
     Uses,
-    { provide: RPC_SERVICES, useFactory: services, inject: [CONFIG, NATS, REDIS, Catalogue, Uses] },
+    { provide: Counters, useFactory: counters, inject: [CONFIG, Uses, LOGGER] },
+    { provide: RPC_SERVICES, useFactory: services, inject: [CONFIG, NATS, REDIS, Catalogue, Uses, Counters] },
   ],
   exports: [RPC_SERVICES],
 })
@@ -55,6 +77,7 @@ class SegmentationModule implements OnModuleInit, OnModuleDestroy {
     @Inject(READINESS) private readonly readiness: Readiness,
     @Inject(Catalogue) private readonly catalogue: Catalogue,
     @Inject(Uses) private readonly uses: Uses,
+    @Inject(Counters) private readonly counters: Counters,
   ) {}
 
   async onModuleInit(): Promise<void> {
@@ -79,6 +102,7 @@ class SegmentationModule implements OnModuleInit, OnModuleDestroy {
     });
     this.#stage = stage;
     this.readiness.add('stage', () => stage.ready());
+    this.counters.start();
   }
 
   async onModuleDestroy(): Promise<void> {

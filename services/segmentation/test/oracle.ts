@@ -66,7 +66,7 @@ export function holds(rule: Rule, known: Known, now: number): boolean {
     }
     return (equals !== undefined ? [equals] : values).some((wanted) => wanted === value);
   }
-  if (rule.event) {
+  if (rule.event && rule.event.where.length === 0) {
     const { name, days, count, amountMicros, daysSinceLast } = rule.event;
     const stats = findEvent(facts, name);
     const bounds = count ?? (amountMicros || daysSinceLast ? undefined : { atLeast: 1 });

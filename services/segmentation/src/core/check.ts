@@ -1,9 +1,11 @@
 import type {
   BucketCondition,
   EventCondition,
+  PropertyCondition,
   Range,
   Rule,
   SearchCondition,
+  SequenceCondition,
   TraitCondition,
 } from '#gen/recur/segmentation/v1/rule.ts';
 import type { LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
@@ -24,6 +26,7 @@ export const MAX_CONDITIONS = 100;
 const MAX_VIOLATIONS = 20;
 const MAX_NAME = 200;
 const MAX_TRAIT_NAME = 100;
+const MAX_WHERE = 10;
 const MAX_VALUES = 100;
 const MAX_VALUE_LENGTH = 500;
 const MAX_WORDS = 20;
@@ -64,6 +67,15 @@ export function checkLifecycleSettings(settings: LifecycleSettings): Violation[]
   if (lostDays <= atRiskDays) check.fail('lost_days', `${lostDays} must be more than at_risk_days, ${atRiskDays}`);
   return check.violations;
 }
+
+/** What properties of events may be called that do not stand in their JSON. */
+const KNOWN_PROPERTIES = [
+  { prefix: '$', names: ['$source', '$hour', '$weekday'] },
+  {
+    prefix: 'products.',
+    names: ['products.product_id', 'products.name', 'products.category', 'products.quantity', 'products.price'],
+  },
+] as const;
 
 const CONDITIONS = [
   'trait',
@@ -113,10 +125,7 @@ class Check {
   #condition(at: string, rule: Rule): void {
     if (rule.trait) this.#trait(`${at}.trait`, rule.trait);
     if (rule.event) this.#event(`${at}.event`, rule.event);
-    if (rule.sequence) {
-      this.length(`${at}.sequence.first`, rule.sequence.first, 1, MAX_NAME);
-      this.length(`${at}.sequence.second`, rule.sequence.second, 1, MAX_NAME);
-    }
+    if (rule.sequence) this.#sequence(`${at}.sequence`, rule.sequence);
     if (rule.orders) {
       const { orders } = rule;
       const given = ORDER_FIGURES.filter((figure) => orders[figure] !== undefined);
@@ -198,6 +207,35 @@ class Check {
     if (event.daysSinceLast !== undefined && event.days !== undefined) {
       this.fail(`${at}.days_since_last`, 'must not be given together with days');
     }
+    this.#where(`${at}.where`, event.where);
+    if (event.where.length > 0 && event.daysSinceLast !== undefined) {
+      this.fail(`${at}.where`, 'must not be given together with days_since_last');
+    }
+  }
+
+  #where(at: string, where: readonly PropertyCondition[]): void {
+    if (where.length > MAX_WHERE) this.fail(at, `${where.length} tests must be at most ${MAX_WHERE}`);
+    where.slice(0, MAX_WHERE).forEach((test, i) => {
+      this.length(`${at}[${i}].property`, test.property, 1, MAX_NAME);
+      const known = KNOWN_PROPERTIES.find(({ prefix }) => test.property.startsWith(prefix));
+      if (known !== undefined) this.oneOf(`${at}[${i}].property`, test.property, known.names);
+      this.#test(`${at}[${i}]`, test);
+    });
+  }
+
+  #sequence(at: string, { first, second, afterLast, withinHours, days }: SequenceCondition): void {
+    this.length(`${at}.first`, first, 1, MAX_NAME);
+    this.length(`${at}.second`, second, 1, MAX_NAME);
+    this.#days(`${at}.days`, days);
+    if (withinHours === undefined) {
+      if (days !== undefined) this.fail(`${at}.days`, 'is for sequences with within_hours only');
+      return;
+    }
+    this.number(`${at}.within_hours`, withinHours, 0, MAX_WINDOW_DAYS * 24, 'above');
+    if (withinHours > 0 && Math.round(withinHours * 3_600_000) < 1) {
+      this.fail(`${at}.within_hours`, `${withinHours} must be at least a millisecond`);
+    }
+    if (afterLast) this.fail(`${at}.within_hours`, 'must not be given together with after_last');
   }
 
   #search(at: string, search: SearchCondition): void {

@@ -9,6 +9,7 @@ import type {
 } from '#gen/recur/segmentation/v1/rule.ts';
 import { eventAmount, eventCount, type Facts, findEvent, findTrait, traitValue } from '#lib/facts/facts.ts';
 import { type Interval, interval, within } from './bounds.ts';
+import { inUnits } from './counting.ts';
 import {
   bucketOf,
   CATEGORY_FIGURES,
@@ -49,6 +50,7 @@ export function compileCondition(rule: Rule): Test {
   if (rule.event !== undefined) return compileEvent(rule.event);
   if (rule.sequence !== undefined) {
     const { sequence } = rule;
+    if (sequence.withinHours !== undefined) return compileCounted(sequence.countedBy, ONCE);
     return (view) => happenedInOrder(view.facts, sequence);
   }
   if (rule.orders !== undefined) return compileOrders(rule.orders);
@@ -198,8 +200,20 @@ export function traitKeys(condition: TraitCondition): string[] {
   return (condition.equals !== undefined ? [condition.equals] : condition.in).map(scalarKey);
 }
 
-function compileEvent({ name, days, count, amountMicros, daysSinceLast }: EventCondition): Test {
+/** A number profile counts for this rule; what it says nothing of never happened. */
+function compileCounted(traitId: string, bounds: Interval): Test {
+  const key = computedKey(traitId);
+  return (view) => within(traitNumber(parsed(view.told.get(key)) ?? 0), bounds);
+}
+
+function compileEvent(event: EventCondition): Test {
+  const { name, days, count, amountMicros, daysSinceLast, where, countedBy, summedBy } = event;
   const tests: Test[] = [];
+  if (where.length > 0) {
+    if (countedBy !== '') tests.push(compileCounted(countedBy, count === undefined ? ONCE : interval(count)));
+    if (amountMicros !== undefined) tests.push(compileCounted(summedBy, interval(inUnits(amountMicros))));
+    return every(tests);
+  }
   if (count !== undefined || (amountMicros === undefined && daysSinceLast === undefined)) {
     const bounds = count === undefined ? ONCE : interval(count);
     tests.push((view) => within(eventCount(view.facts, name, days, view.now, view.zone), bounds));

@@ -21,8 +21,17 @@ const rule: Shape = {
   any: () => [rule],
   not: () => rule,
   trait: { name: 'string', equals: 'value', in: ['value'], exists: 'boolean', number: range, contains: 'string' },
-  event: { name: 'string', days: 'number', count: range, amount_micros: range, days_since_last: range },
-  sequence: { first: 'string', second: 'string', after_last: 'boolean' },
+  event: {
+    name: 'string',
+    days: 'number',
+    count: range,
+    amount_micros: range,
+    days_since_last: range,
+    where: [
+      { property: 'string', equals: 'value', in: ['value'], exists: 'boolean', number: range, contains: 'string' },
+    ],
+  },
+  sequence: { first: 'string', second: 'string', after_last: 'boolean', within_hours: 'number', days: 'number' },
   orders: {
     count: range,
     gross_micros: range,

@@ -4,6 +4,7 @@ import type { ShopZone } from '#lib/facts/facts.ts';
 import { Dirty, type Listeners, WordWatch } from './bounds.ts';
 import { type SegmentMove, segmentMove } from './changes.ts';
 import { compileCondition, compileRule, type Test } from './conditions.ts';
+import { countersRead } from './counting.ts';
 import { EventWatch } from './event-watch.ts';
 import { DEFAULT_LIFECYCLE } from './lifecycle.ts';
 import { conditionsOf, inOrder } from './references.ts';
@@ -92,6 +93,8 @@ export class Plan {
 
   #watch(segment: number, rule: Rule): void {
     if (rule.trait) keyed(this.traits, rule.trait.name, TraitWatch).watch(segment, rule.trait);
+    else if (countersRead(rule).length > 0)
+      for (const id of countersRead(rule)) this.told.watch(segment, computedKey(id));
     else if (rule.event) keyed(this.events, rule.event.name, EventWatch).watch(segment, rule.event);
     else if (rule.sequence) {
       keyed(this.events, rule.sequence.first, EventWatch).watchSequence(segment, rule.sequence);

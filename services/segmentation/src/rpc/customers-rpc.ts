@@ -5,6 +5,7 @@ import type { Call } from '#lib/rpc/call.ts';
 import { invalidArgument, notFound } from '#lib/rpc/errors.ts';
 import { checkRfmSettings, checkSegment } from '../core/check.ts';
 import { compileRule } from '../core/conditions.ts';
+import { withCounters } from '../core/counting.ts';
 import { mean, quintiles } from '../core/distribution.ts';
 import { LIFECYCLE_STAGES, lifecycleReason } from '../core/lifecycle.ts';
 import { checkProfileReferences, checkReferences } from '../core/references.ts';
@@ -13,6 +14,7 @@ import type { CustomerState } from '../core/state.ts';
 import { View } from '../core/view.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { States } from '../store/states.ts';
+import type { Counters } from './counters.ts';
 import { decodePageToken, encodePageToken } from './page-token.ts';
 
 /** Customers looked at in one step; between steps other calls get their turn. */
@@ -30,8 +32,10 @@ export class CustomersRpc {
   readonly #states: States;
   readonly #catalogue: Catalogue;
   readonly #zone: ShopZone;
+  readonly #counters: Counters;
 
-  constructor(states: States, catalogue: Catalogue, zone: ShopZone) {
+  constructor(states: States, catalogue: Catalogue, zone: ShopZone, counters: Counters) {
+    this.#counters = counters;
     this.#states = states;
     this.#catalogue = catalogue;
     this.#zone = zone;
@@ -101,10 +105,10 @@ export class CustomersRpc {
     if (segment.rule !== undefined && wrong.length === 0) {
       wrong.push(...checkReferences(segment.id, segment.rule, this.#catalogue.rules()));
       wrong.push(...checkProfileReferences(segment.rule, this.#catalogue.ofProfile));
-      wrong.push(...checkProfileReferences(segment.rule, this.#catalogue.ofProfile));
     }
     if (segment.rule === undefined || wrong.length > 0) throw invalidArgument(wrong);
-    const holds = compileRule(segment.rule);
+    await this.#counters.ready(segment.rule, call);
+    const holds = compileRule(withCounters(segment.rule));
     const view = new View(this.#zone);
     const sample: string[] = [];
     let matched = 0;

@@ -4,11 +4,14 @@ import { DefinitionCalls, updateSettings } from '#lib/definitions/calls.ts';
 import type { Uses } from '#lib/definitions/uses.ts';
 import type { Call } from '#lib/rpc/call.ts';
 import type { ActiveDefinition } from '#lib/stream/processor.ts';
+import { checkSegment } from '../core/check.ts';
+import { withCounters } from '../core/counting.ts';
 import { KINDS, SETTINGS_ID } from '../core/in-force.ts';
 import { DEFAULT_LIFECYCLE } from '../core/lifecycle.ts';
 import { DEFAULT_RFM, RFM_CLASSES } from '../core/rfm.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { DefinitionStores } from '../store/definition-stores.ts';
+import type { Counters } from './counters.ts';
 
 const MASKABLE = { display_name: 'displayName', description: 'description', rule: 'rule' } as const;
 
@@ -17,8 +20,10 @@ export class DefinitionsRpc {
   readonly #segments: DefinitionCalls<Segment>;
   readonly #stores: DefinitionStores;
   readonly #catalogue: Catalogue;
+  readonly #counters: Counters;
 
-  constructor(stores: DefinitionStores, catalogue: Catalogue, uses: Uses) {
+  constructor(stores: DefinitionStores, catalogue: Catalogue, uses: Uses, counters: Counters) {
+    this.#counters = counters;
     this.#stores = stores;
     this.#catalogue = catalogue;
     this.#segments = new DefinitionCalls({
@@ -36,7 +41,14 @@ export class DefinitionsRpc {
   }
 
   async create({ segment, requestId }: api.CreateSegmentRequest, call: Call): Promise<{ segment: Segment }> {
-    return { segment: await this.#segments.create(segment, requestId, call) };
+    return { segment: await this.#segments.create(await this.#counted(segment, call), requestId, call) };
+  }
+
+  /** With everything its rule needs counted. What is wrong with the rule is said when it is stored. */
+  async #counted(segment: Segment | undefined, call: Call): Promise<Segment | undefined> {
+    if (segment?.rule === undefined || checkSegment(segment).length > 0) return segment;
+    await this.#counters.ready(segment.rule, call);
+    return { ...segment, rule: withCounters(segment.rule) };
   }
 
   async get({ id }: api.GetSegmentRequest): Promise<{ segment: Segment }> {
@@ -50,7 +62,7 @@ export class DefinitionsRpc {
 
   async update(request: api.UpdateSegmentRequest, call: Call): Promise<{ segment: Segment }> {
     const { segment, updateMask: mask, requestId } = request;
-    return { segment: await this.#segments.update(segment, requestId, call, { mask }) };
+    return { segment: await this.#segments.update(await this.#counted(segment, call), requestId, call, { mask }) };
   }
 
   delete(request: api.DeleteSegmentRequest, call: Call): Promise<api.DeleteSegmentResponse> {

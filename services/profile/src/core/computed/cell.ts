@@ -15,7 +15,7 @@ export interface Cell {
   t: number;
   /** first, last: JSON text of the value. */
   text: string;
-  /** distinct, top, list. */
+  /** distinct, top, list; sequence: moments. */
   values: Counted[];
 }
 
@@ -25,6 +25,10 @@ export interface Counted {
   /** The latest, milliseconds since 1970. */
   t: number;
 }
+
+/** sequence: how the texts of its two sides begin. */
+export const FIRST_SIDE = 'a';
+export const SECOND_SIDE = 'b';
 
 /** Different values kept in one cell. */
 export const MAX_VALUES = 200;
@@ -90,3 +94,16 @@ export function boundValues(cell: Cell): void {
 
 export const newestFirst = (a: Counted, b: Counted): number => b.t - a.t || (a.text < b.text ? -1 : 1);
 export const mostFrequentFirst = (a: Counted, b: Counted): number => b.n - a.n || newestFirst(a, b);
+
+/** How many of the second side came after one of the first, at most so long after. */
+export function followed({ values }: Cell, withinMs: number): number {
+  // At the same millisecond the second side comes first: it is not after.
+  const inTime = [...values].sort((a, b) => a.t - b.t || (a.text > b.text ? -1 : 1));
+  let last = Number.NEGATIVE_INFINITY;
+  let count = 0;
+  for (const { text, n, t } of inTime) {
+    if (text.startsWith(FIRST_SIDE)) last = t;
+    else if (t - last <= withinMs) count += n;
+  }
+  return count;
+}

@@ -8,6 +8,7 @@ import { MAX_WINDOW_DAYS } from '#lib/facts/facts.ts';
 import { Check, type Violation } from '../check.ts';
 import { isLineProperty, knownNames, LINE_PROPERTIES } from './happening.ts';
 
+const DAY_MS = 86_400_000;
 const MAX_EVENTS = 20;
 const MAX_CONDITIONS = 10;
 const MAX_LIMIT = 20;
@@ -17,6 +18,7 @@ const OF_EVENTS: readonly Aggregation[] = [
   Aggregation.AGGREGATION_COUNT,
   Aggregation.AGGREGATION_RATE,
   Aggregation.AGGREGATION_DAYS_SINCE,
+  Aggregation.AGGREGATION_SEQUENCE,
 ];
 const LISTS: readonly Aggregation[] = [Aggregation.AGGREGATION_TOP, Aggregation.AGGREGATION_LIST];
 
@@ -24,22 +26,19 @@ const LISTS: readonly Aggregation[] = [Aggregation.AGGREGATION_TOP, Aggregation.
 export function checkComputedTrait(trait: ComputedTrait): Violation[] {
   const check = new Check();
   check.names(trait);
-  check.count('events', trait.events.length, 1, MAX_EVENTS);
-  trait.events.slice(0, MAX_EVENTS).forEach((name, i) => {
-    check.length(`events[${i}]`, name, 1, MAX_NAME);
-    if (trait.events.indexOf(name) < i) check.fail(`events[${i}]`, `"${name.slice(0, 50)}" is named twice`);
-  });
+  names(check, 'events', trait.events);
   conditions(check, 'where', trait.where);
   aggregation(check, trait);
   window(check, trait);
   return check.violations;
 }
 
-function aggregation(check: Check, { aggregation: of, property, limit, share }: ComputedTrait): void {
-  if (of < Aggregation.AGGREGATION_COUNT || of > Aggregation.AGGREGATION_DAYS_SINCE) {
+function aggregation(check: Check, trait: ComputedTrait): void {
+  const { aggregation: of, property, limit, share } = trait;
+  if (of < Aggregation.AGGREGATION_COUNT || of > Aggregation.AGGREGATION_SEQUENCE) {
     check.fail(
       'aggregation',
-      'must be one of count, sum, min, max, average, first, last, distinct, top, list, rate, days_since',
+      'must be one of count, sum, min, max, average, first, last, distinct, top, list, rate, days_since, sequence',
     );
     return;
   }
@@ -52,6 +51,25 @@ function aggregation(check: Check, { aggregation: of, property, limit, share }: 
     if (share.length === 0) check.fail('share', 'must have at least one condition');
     conditions(check, 'share', share);
   } else if (share.length > 0) check.fail('share', 'is for rate only');
+  sequence(check, trait);
+}
+
+function sequence(check: Check, { aggregation: of, followedBy, withinMs }: ComputedTrait): void {
+  if (of === Aggregation.AGGREGATION_SEQUENCE) {
+    names(check, 'followed_by', followedBy);
+    check.integer('within_ms', withinMs, 1, MAX_WINDOW_DAYS * DAY_MS);
+    return;
+  }
+  if (followedBy.length > 0) check.fail('followed_by', 'is for sequence only');
+  if (withinMs !== 0) check.fail('within_ms', 'is for sequence only');
+}
+
+function names(check: Check, field: string, given: readonly string[]): void {
+  check.count(field, given.length, 1, MAX_EVENTS);
+  given.slice(0, MAX_EVENTS).forEach((name, i) => {
+    check.length(`${field}[${i}]`, name, 1, MAX_NAME);
+    if (given.indexOf(name) < i) check.fail(`${field}[${i}]`, `"${name.slice(0, 50)}" is named twice`);
+  });
 }
 
 function window(check: Check, { window: of }: ComputedTrait): void {

@@ -84,6 +84,7 @@ function write(aggregation: Aggregation, cell: Cell, { numbers, texts }: TraitSt
     case Aggregation.AGGREGATION_DISTINCT:
     case Aggregation.AGGREGATION_TOP:
     case Aggregation.AGGREGATION_LIST:
+    case Aggregation.AGGREGATION_SEQUENCE:
       numbers.push(cell.n, cell.values.length);
       for (const { text, n, t } of cell.values) {
         numbers.push(n, t);
@@ -115,6 +116,7 @@ function read(aggregation: Aggregation, from: Source): Cell {
     case Aggregation.AGGREGATION_DISTINCT:
     case Aggregation.AGGREGATION_TOP:
     case Aggregation.AGGREGATION_LIST:
+    case Aggregation.AGGREGATION_SEQUENCE:
       cell.values = [];
       for (let values = from.number(); values > 0; values--) {
         const n = from.number();

@@ -1,7 +1,7 @@
 import type { Line } from '#gen/recur/log/v1/event.ts';
 import { Aggregation, type ComputedTrait, type PropertyCondition } from '#gen/recur/profile/v1/computed_trait.ts';
 import { ORDER_COMPLETED, type ShopZone } from '#lib/facts/facts.ts';
-import { type Cell, emptyCell, join } from './cell.ts';
+import { type Cell, emptyCell, FIRST_SIDE, join, SECOND_SIDE } from './cell.ts';
 import { type Happening, isLineProperty, isPath, lineReader, propertyReader, type ReadProperty } from './happening.ts';
 import { compileTest, type Scalar } from './value-test.ts';
 import { type KeyedWindow, windowOf } from './windows.ts';
@@ -21,6 +21,8 @@ export interface CompiledTrait {
   readonly ofAmounts: boolean;
   /** It counts events, not values of a property. */
   readonly ofEvents: boolean;
+  /** sequence: at most so long after, ms. */
+  readonly withinMs: number;
   /** What one event adds; undefined: nothing. */
   cellOf(event: Happening): Cell | undefined;
   /** What history must tell besides names and times. */
@@ -33,7 +35,8 @@ const MAX_TEXT = 200;
 const MAX_NUMBER = 4e9;
 
 export function compileTrait(trait: ComputedTrait, zone: ShopZone): CompiledTrait {
-  const { id, revision, aggregation, events, property, where, share } = trait;
+  const { id, revision, aggregation, property, where, share, followedBy } = trait;
+  const events = [...new Set([...trait.events, ...followedBy])];
   const names = [property, ...where.map((one) => one.property), ...share.map((one) => one.property)];
   const selects = compileConditions(where, zone);
   const counts = aggregation === Aggregation.AGGREGATION_RATE ? compileConditions(share, zone) : undefined;
@@ -49,6 +52,7 @@ export function compileTrait(trait: ComputedTrait, zone: ShopZone): CompiledTrai
     ofOrders: events.includes(ORDER_COMPLETED),
     ofAmounts: property === 'amount' && NUMERIC.has(aggregation),
     ofEvents: property === '',
+    withinMs: trait.withinMs,
     needs: {
       lines: names.some(isLineProperty),
       paths: [...new Set(names.filter((name) => name !== '' && isPath(name)))],
@@ -56,11 +60,18 @@ export function compileTrait(trait: ComputedTrait, zone: ShopZone): CompiledTrai
     cellOf: (event) => {
       const selected = selects(event);
       if (selected === undefined) return undefined;
+      if (aggregation === Aggregation.AGGREGATION_SEQUENCE) return momentsOf(trait, event);
       if (read !== undefined) return cellOfValues(aggregation, read(event, selected.lines), event.timeMs);
       const m = counts?.(event) === undefined ? 0 : 1;
       return { ...emptyCell(), n: 1, m, t: event.timeMs };
     },
   };
+}
+
+/** A moment for each side of a sequence the event is on. */
+function momentsOf({ events, followedBy }: ComputedTrait, { name, timeMs: t }: Happening): Cell {
+  const sides = [...(events.includes(name) ? [FIRST_SIDE] : []), ...(followedBy.includes(name) ? [SECOND_SIDE] : [])];
+  return { ...emptyCell(), n: 1, t, values: sides.map((side) => ({ text: `${side}${t}`, n: 1, t })) };
 }
 
 const NUMERIC: ReadonlySet<Aggregation> = new Set([

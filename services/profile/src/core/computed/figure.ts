@@ -1,6 +1,6 @@
 import type { Facts } from '#gen/recur/facts/v1/facts.ts';
 import { Aggregation } from '#gen/recur/profile/v1/computed_trait.ts';
-import { type Cell, emptyCell, join, mostFrequentFirst, newestFirst } from './cell.ts';
+import { type Cell, emptyCell, followed, join, mostFrequentFirst, newestFirst } from './cell.ts';
 import type { CompiledTrait } from './compile.ts';
 import { counted, type Kept } from './kept.ts';
 
@@ -24,7 +24,7 @@ export function figureOf(trait: CompiledTrait, kept: Kept | undefined, facts: Fa
   return figureOfCell(trait, total);
 }
 
-function figureOfCell({ aggregation, limit }: CompiledTrait, cell: Cell): Figure | undefined {
+function figureOfCell({ aggregation, limit, withinMs }: CompiledTrait, cell: Cell): Figure | undefined {
   switch (aggregation) {
     case Aggregation.AGGREGATION_COUNT:
       return { value: cell.n };
@@ -32,6 +32,8 @@ function figureOfCell({ aggregation, limit }: CompiledTrait, cell: Cell): Figure
       return { value: cell.sum / 1e6 };
     case Aggregation.AGGREGATION_DISTINCT:
       return { value: cell.values.length };
+    case Aggregation.AGGREGATION_SEQUENCE:
+      return { value: followed(cell, withinMs) };
     default:
   }
   if (cell.n === 0) return undefined;

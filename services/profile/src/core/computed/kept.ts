@@ -1,8 +1,9 @@
 import type { Facts, Order } from '#gen/recur/facts/v1/facts.ts';
+import { Aggregation } from '#gen/recur/profile/v1/computed_trait.ts';
 import { MAX_RECENT_ORDERS } from '#lib/facts/bounds.ts';
 import { ORDER_COMPLETED } from '#lib/facts/facts.ts';
 import { findOrder, orderWorth } from '#lib/facts/orders.ts';
-import { boundValues, type Cell, emptyCell, join } from './cell.ts';
+import { boundValues, type Cell, type Counted, emptyCell, FIRST_SIDE, join, SECOND_SIDE } from './cell.ts';
 import type { CompiledTrait } from './compile.ts';
 import type { Happening } from './happening.ts';
 
@@ -111,8 +112,15 @@ export function cellOfParts(
     join(aggregation, cell, { ...of, t: timeMs, values: of.values.map((value) => ({ ...value, t: timeMs })) });
   }
   if (trait.ofEvents) cell.n = 1;
+  if (aggregation === Aggregation.AGGREGATION_SEQUENCE) cell.values = oneMoment(cell, timeMs);
   if (cell.m > 1) cell.m = 1;
   return cell;
+}
+
+/** However many parts it came in, an order is one event. */
+function oneMoment({ values }: Cell, t: number): Counted[] {
+  const sides = [FIRST_SIDE, SECOND_SIDE].filter((side) => values.some(({ text }) => text.startsWith(side)));
+  return sides.map((side) => ({ text: `${side}${t}`, n: 1, t }));
 }
 
 /** Everything that counts, by key: the cells, and each order as it stands. */
