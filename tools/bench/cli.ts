@@ -15,6 +15,7 @@ import { scaleOut } from './scale-out.ts';
 import { segments } from './segments.ts';
 import { sink } from './sink.ts';
 import { timers } from './timers.ts';
+import { tracing } from './tracing.ts';
 import { windows } from './windows.ts';
 
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchResult>>> = {
@@ -34,6 +35,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
   merges,
   'scale-out': scaleOut,
   timers,
+  tracing,
 };
 
 const HELP = `npm run bench -- <name> [options]
@@ -54,6 +56,7 @@ line is the result as JSON. What each bench does, and what its bare loop does, i
   memory     bytes of Redis a profile takes with 20 traits and 10 windows
   profile-reads  p99 of GetProfile at 2,000 calls/s while events flow
   aa         false positives of the tests of experiments, on real customers nobody treated
+  tracing    CPU an event costs with tracing on, over off
   merges     events/s of a storm in which every event joins two customers, and whether all is right afterwards
   timers     a million customers who wait in a journey: how late their waits end, bytes each, restart
   scale-out  longest pause of a partition while profile and segmentation go 1, 3, 1 under load; CPU, spread, lost, double

@@ -15,14 +15,17 @@ export interface BenchCluster {
   readonly partitions: number;
   readonly cpuProf: string | undefined;
   readonly nodeOptions: string;
+  /** For every service. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A cluster on private ports in a folder of its own, gone when this process is. */
 export async function startBenchCluster(options: BenchCluster): Promise<Cluster> {
-  const { only, without, partitions, cpuProf, nodeOptions } = options;
+  const { only, without, partitions, cpuProf, nodeOptions, env } = options;
   return startCluster({
     ...(only === undefined ? {} : { only }),
     ...(without === undefined ? {} : { without }),
+    ...(env === undefined ? {} : { env: { ...env } }),
     partitions,
     ports: 'private',
     logLevel: 'warn',

@@ -30,7 +30,7 @@ const LANES = 8;
 const WARM_UP = 150_000;
 const PATIENCE_MS = 600_000;
 
-interface Turn {
+export interface Turn {
   readonly events: number;
   readonly seconds: number;
   /** Seconds until the last request was accepted. */
@@ -49,7 +49,7 @@ interface Turn {
 export async function e2e(options: BenchOptions): Promise<BenchResult> {
   const rounds = options.rounds ?? 2;
   const events = options.events ?? 300_000;
-  const chunks = makeChunks(options.people, events, rounds);
+  const chunks = makeChunks(options.people, events, rounds, WARM_UP);
   const cluster = await startBenchCluster(options);
   const ours: Turn[] = [];
   const bare: Turn[] = [];
@@ -94,12 +94,12 @@ export async function e2e(options: BenchOptions): Promise<BenchResult> {
 }
 
 /** Encoded before anything runs: the warm-up first, then one part for each round. */
-function makeChunks(people: number, events: number, rounds: number): Batch[][] {
+export function makeChunks(people: number, events: number, rounds: number, warmUp: number): Batch[][] {
   const started = performance.now();
   const chunks: Batch[][] = Array.from({ length: rounds + 1 }, () => []);
   let made = 0;
-  for (const batch of batchesOf(shopEvents(people, WARM_UP + events), SIZES)) {
-    const chunk = made < WARM_UP ? 0 : 1 + Math.min(rounds - 1, Math.floor(((made - WARM_UP) * rounds) / events));
+  for (const batch of batchesOf(shopEvents(people, warmUp + events), SIZES)) {
+    const chunk = made < warmUp ? 0 : 1 + Math.min(rounds - 1, Math.floor(((made - warmUp) * rounds) / events));
     chunks[chunk]?.push(batch);
     made += batch.count;
   }
@@ -108,7 +108,7 @@ function makeChunks(people: number, events: number, rounds: number): Batch[][] {
   return chunks;
 }
 
-async function define(cluster: Cluster): Promise<{ segments: number; journeys: number }> {
+export async function define(cluster: Cluster): Promise<{ segments: number; journeys: number }> {
   const api = connectApi(cluster.endpoints);
   try {
     const library = await loadLibrary(api);
@@ -125,7 +125,7 @@ async function define(cluster: Cluster): Promise<{ segments: number; journeys: n
 }
 
 /** Half of the requests by HTTP, half by gRPC. */
-async function turnOfOurs(cluster: Cluster, arrival: Arrival, chunk: readonly Batch[]): Promise<Turn> {
+export async function turnOfOurs(cluster: Cluster, arrival: Arrival, chunk: readonly Batch[]): Promise<Turn> {
   const { endpoints } = cluster;
   const http = httpSender(endpoints.ingestHttp, endpoints.writeKeys, LANES);
   const grpc = grpcSender(endpoints.grpc.ingest, endpoints.apiToken);
@@ -190,13 +190,13 @@ async function mailsIn(cluster: Cluster): Promise<number> {
 }
 
 /** A figure for events that did not all arrive would be worth nothing. */
-async function checkCounts(cluster: Cluster, { without }: BenchOptions, sent: number): Promise<void> {
+export async function checkCounts(cluster: Cluster, { without }: BenchOptions, sent: number): Promise<void> {
   if (without.includes('analytics')) return;
   const [row] = await sql<{ n: number }>(cluster.endpoints.clickhouseHttp, 'SELECT count() AS n FROM events');
   if (row?.n !== sent) throw new Error(`${sent} events were accepted, ClickHouse has ${row?.n}`);
 }
 
-function describe(who: string, { events, seconds, sendingSeconds, stages, cpu, refused }: Turn): string {
+export function describe(who: string, { events, seconds, sendingSeconds, stages, cpu, refused }: Turn): string {
   const at = Object.entries(stages).map(([stage, s]) => `${stage} ${short(s)}`);
   const used = Object.entries(perEvent(cpu, events))
     .sort(([, a], [, b]) => b - a)
