@@ -25,6 +25,7 @@ function requestsOf(store: JourneyStore, nats: NatsConnection, config: ServiceCo
   return new Requests({
     journey: (id) => store.get(id),
     writer: new RequestWriter(nats),
+    liveRoom: (start, write) => store.startLiveRoom(start, write),
     clock,
     now: Date.now,
     identity: identityAddr === undefined ? undefined : createClient(IdentityServiceClient, identityAddr),

@@ -92,6 +92,7 @@ beforeAll(async () => {
     new Requests({
       journey: (id) => store.get(id),
       writer: new RequestWriter(nats),
+      liveRoom: (start, write) => store.startLiveRoom(start, write),
       clock: 'live',
       now: Date.now,
       identity: undefined,
@@ -325,4 +326,59 @@ test('definitions: versions, revisions, repeated requests, and errors that name 
   expect(page.journeys.map(({ id }) => id)).toEqual(['live', 'many']);
   const rest = await client.listJourneys({ pageSize: 2, pageToken: page.nextPageToken });
   expect([rest.journeys.map(({ id }) => id), rest.nextPageToken]).toEqual([['ways'], '']);
+});
+
+test('people are moved to a new version, a live room lets a segment in, an archived journey is put away', async () => {
+  await launch(simple('moving', 'P9D'));
+  await eventually(async () => {
+    await happens('moving-a', 'Enter moving');
+    expect(await linesOf('moving-a')).toContain('ENROLLED ');
+  });
+  const next = await journeyOf(
+    simple('moving', 'P8D').replaceAll('id: w,', 'id: pause,').replace('start: w', 'start: pause'),
+  );
+  await client.updateJourney({ journey: next, updateMask: ['definition'], requestId: '' });
+  const move = (nodes: Record<string, string>, fromVersions: number[] = []) =>
+    client.moveEnrolments({ id: 'moving', fromVersions, nodes, revision: 0, requestId: 'mv' });
+  expect((await refused(move({}, [7]))).violations.map(({ field }) => field)).toEqual([
+    'from_versions[0]',
+    'from_versions',
+  ]);
+  expect((await refused(move({}))).violations).toEqual([
+    { field: 'nodes.w', description: 'somebody can wait there in version 1: name its node in the current version' },
+  ]);
+  await move({ w: 'pause' });
+  await move({ w: 'pause' });
+  await eventually(async () => expect(await linesOf('moving-a')).toContain('REACHED pause'));
+  expect((await linesOf('moving-a')).filter((text) => text.startsWith('MOVED'))).toEqual(['MOVED w (version 1)']);
+
+  await happens('room-a', 'Order Completed');
+  const room = simple('room').replace(
+    'event: { name: Enter room }',
+    'live_room: { room_id: shoes, segment_id: buyers }',
+  );
+  await launch(room);
+  const start = { roomId: 'shoes', properties: { host: 'Li' }, timeMs: 0 };
+  expect((await refused(client.startLiveRoom({ ...start, requestId: '' }))).violations[0]?.field).toBe('request_id');
+  expect((await client.startLiveRoom({ ...start, roomId: 'hats', requestId: 'l0' })).journeyIds).toEqual([]);
+  for (let i = 0; i < 2; i++) {
+    expect((await client.startLiveRoom({ ...start, requestId: 'l1' })).journeyIds).toEqual(['room']);
+  }
+  await eventually(async () => expect(await linesOf('room-a')).toContain('ENROLLED '));
+  expect((await linesOf('room-a')).filter((text) => text.startsWith('ENROLLED'))).toHaveLength(1);
+
+  const archive = () => client.archiveJourney({ id: 'room', requestId: '' });
+  expect((await refused(archive())).code).toBe(status.FAILED_PRECONDITION);
+  await client.stopJourney({ id: 'room', requestId: '' });
+  await archive();
+  const ids = async (includeArchived: boolean) =>
+    (await client.listJourneys({ pageSize: 100, pageToken: '', includeArchived })).journeys.map(({ id }) => id);
+  expect(await ids(false)).not.toContain('room');
+  expect(await ids(true)).toContain('room');
+  const change = { ...(await journeyOf(room)), name: 'x' };
+  expect((await refused(client.updateJourney({ journey: change, updateMask: ['name'], requestId: '' }))).code).toBe(
+    status.FAILED_PRECONDITION,
+  );
+  const { journey: restored } = await client.restoreJourney({ id: 'room', requestId: '' });
+  expect(restored?.status).toBe(JourneyStatus.JOURNEY_STATUS_STOPPED);
 });

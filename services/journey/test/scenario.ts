@@ -14,9 +14,11 @@ import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { type HarnessEvent, type HarnessOutput, ProcessorHarness } from '#lib/stream/testing.ts';
 import { DEFINITION_KIND } from '../src/core/compile.ts';
 import { parseDuration } from '../src/core/definition/duration.ts';
+import { moveVersions, startLiveRoom } from '../src/core/definition/moves.ts';
 import { readJourney } from '../src/core/definition/read.ts';
 import { validateJourney } from '../src/core/definition/validate.ts';
 import { changeJourney, type Move, moveJourney, newJourney } from '../src/core/definition/versions.ts';
+import { Violations } from '../src/core/definition/violations.ts';
 import { journeyStage } from '../src/processor.ts';
 
 /** Monday, 08:00 in the shop. */
@@ -46,7 +48,12 @@ export type Happening = { at?: string; who?: string } & (
   | { move: Move; journey?: string }
   /** One more journey. */
   | { add: object }
-  | { edit: string }
+  /** The members of segments come in. */
+  | { liveRoom: string }
+  /** People under way go over to the current version. */
+  | { moveVersions: Record<string, string>; journey?: string }
+  /** The journey in the file form, as text or written out. */
+  | { edit: string | object }
   | { delete: string }
   | { wait: true }
 );
@@ -110,6 +117,9 @@ export class World {
     }
     if ('move' in happening) return this.#move(happening.journey ?? this.#only(), happening.move);
     if ('add' in happening) return this.#launch(stringify(happening.add));
+    if ('liveRoom' in happening) return this.#startLiveRoom(happening.liveRoom);
+    if ('moveVersions' in happening)
+      return this.#moveVersions(happening.journey ?? this.#only(), happening.moveVersions);
     if ('edit' in happening) return this.#edit(happening.edit);
     if ('delete' in happening) return this.#define(happening.delete, undefined);
     return [];
@@ -125,8 +135,22 @@ export class World {
     return this.#define(id, moved);
   }
 
-  #edit(text: string): HarnessOutput[] {
-    const journey = read(text);
+  #startLiveRoom(roomId: string): HarnessOutput[] {
+    return [...this.#stored].flatMap(([id, stored]) => {
+      const propertiesJson = Buffer.from('{}');
+      const started = startLiveRoom(stored, { roomId, propertiesJson, timeMs: this.#now });
+      return started === undefined ? [] : this.#define(id, started);
+    });
+  }
+
+  #moveVersions(id: string, nodes: Record<string, string>): HarnessOutput[] {
+    const moved = moveVersions(this.#stored.get(id)!, { fromVersions: [], nodes });
+    if (moved instanceof Violations) throw new Error(JSON.stringify(moved.found));
+    return this.#define(id, moved);
+  }
+
+  #edit(edited: string | object): HarnessOutput[] {
+    const journey = read(typeof edited === 'string' ? edited : stringify(edited));
     const { id } = journey;
     return this.#define(id, changeJourney(this.#stored.get(id)!, journey, ['definition'], this.#now));
   }
@@ -175,7 +199,8 @@ function describeDerived({ type, name, traits, propertiesJson }: Event): string 
 
 function describe({ action, nodeId, branch, reason }: Step): string {
   const name = Object.entries(StepAction).find(([, value]) => value === action)?.[0] ?? '';
-  const node = action === StepAction.STEP_ACTION_REACHED ? ` ${nodeId}` : '';
+  const isAt = action === StepAction.STEP_ACTION_REACHED || action === StepAction.STEP_ACTION_MOVED;
+  const node = isAt ? ` ${nodeId}` : '';
   return `${name.replace('STEP_ACTION_', '')}${node}${branch && ` >${branch}`}${reason && ` (${reason})`}`;
 }
 

@@ -1,11 +1,11 @@
-import { JourneyStatus } from '#gen/recur/journey/v1/journey.ts';
 import type { Enrolment, JourneyState, PastEntry } from '#gen/recur/journey/v1/state.ts';
-import { resume } from './advance.ts';
 import { mergeArms } from './assignment.ts';
 import { mayEnterAgain } from './enrol.ts';
 import { end, LeaveReason } from './leave.ts';
+import { bringUpToDate } from './move.ts';
 import { onTraits } from './occasion.ts';
 import { placeOf } from './place.ts';
+import { settleGroups } from './rank.ts';
 import type { Run } from './run.ts';
 import { enrolmentIn, pastOf } from './state.ts';
 import { mergeTraits } from './traits.ts';
@@ -17,6 +17,7 @@ type Side = 'own' | 'other';
  * - per journey one enrolment: the further one, of two equally far the older; the other leaves as merged;
  * - none that the re-entry rule would not have allowed beside what the other customer already went through;
  * - per journey the later finished entry;
+ * - of journeys of a group the most important;
  * - per trait what was set last;
  * - per experiment one arm: that of the enrolment kept, else the one assigned first;
  * - the segments of `run` only: segmentation itself tells what the merge changed in them.
@@ -31,6 +32,7 @@ export function absorbState(run: Run, other: JourneyState): void {
   const traits = mergeTraits(mine.traits, other.traits);
   state.traits = traits.kept;
   state.shelvedTraits = shelve([...mine.shelvedTraits, ...other.shelvedTraits, ...traits.left]);
+  state.liveRooms = { ...other.liveRooms, ...mine.liveRooms };
   state.shelved = shelve([...mine.shelved, ...other.shelved]);
   const owner = new Map<string, Side>();
   for (const journeyId of new Set(state.enrolments.map((enrolment) => enrolment.journeyId))) {
@@ -39,6 +41,7 @@ export function absorbState(run: Run, other: JourneyState): void {
   }
   const preferred = (experimentId: string) => ownerOf(run, owner, experimentId);
   state.assignments = mergeArms(mine.assignments, other.assignments, preferred);
+  settleGroups(run);
   catchUp(run);
   onTraits(run, traits.adopted);
 }
@@ -113,6 +116,6 @@ function ownerOf(run: Run, owner: ReadonlyMap<string, Side>, experimentId: strin
 function catchUp(run: Run): void {
   for (const enrolment of [...run.state.enrolments]) {
     const place = placeOf(run, enrolment);
-    if (place?.journey.status === JourneyStatus.JOURNEY_STATUS_ACTIVE) resume(place);
+    if (place !== undefined) bringUpToDate(place);
   }
 }

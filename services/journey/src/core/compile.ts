@@ -4,9 +4,11 @@ import {
   type JourneyDefinition,
   JourneyStatus,
   type JourneyVersion,
+  type LiveRoomStart,
   type Node,
   StoredJourney,
   type Trigger,
+  type VersionMove,
   type WaitForEvent,
 } from '#gen/recur/journey/v1/journey.ts';
 import type { DateRule } from './dates/occurrence.ts';
@@ -36,9 +38,10 @@ export interface CompiledVersion {
   readonly experiments: ReadonlySet<string>;
 }
 
-/** What lets customers in when it is time: a date of theirs, or a schedule of the segment they are in. */
+/** What lets customers in when it is time: a date of theirs, or a schedule, or a live room, of the segment they are in. */
 export type Occasion =
   | { readonly is: 'date'; readonly trait: string; readonly rule: DateRule }
+  | { readonly is: 'live_room'; readonly segmentId: string }
   | { readonly is: 'schedule'; readonly segmentId: string; readonly festival?: string; readonly moments: Moments };
 
 export interface CompiledJourney {
@@ -46,6 +49,9 @@ export interface CompiledJourney {
   readonly status: JourneyStatus;
   readonly current: CompiledVersion;
   readonly versions: ReadonlyMap<number, CompiledVersion>;
+  /** By the version people are moved from. */
+  readonly moves: ReadonlyMap<number, VersionMove>;
+  readonly liveRooms: readonly LiveRoomStart[];
 }
 
 /** All journeys in force, indexed by what may concern them. */
@@ -99,11 +105,10 @@ export function compileJourneys(active: readonly Definition[], compiled: Compile
     bySchedule: new Map<string, CompiledJourney[]>(),
     eventNames: new Set<string>(),
   };
-  // By id, so that several journeys one event concerns always come in the same order.
-  const ordered = active.filter(({ kind }) => kind === DEFINITION_KIND).sort((a, b) => (a.id < b.id ? -1 : 1));
-  for (const definition of ordered) {
-    const journey = ready(definition, compiled);
-    if (journey === undefined) continue;
+  const journeys = active.flatMap((definition) =>
+    definition.kind === DEFINITION_KIND ? (ready(definition, compiled) ?? []) : [],
+  );
+  for (const journey of journeys.sort(inOrder)) {
     index.byId.set(journey.id, journey);
     for (const version of journey.versions.values()) {
       for (const match of eventMatches(version.definition)) index.eventNames.add(match.name);
@@ -114,6 +119,12 @@ export function compileJourneys(active: readonly Definition[], compiled: Compile
     indexTrigger(journey, journey.current.definition.trigger, index);
   }
   return index;
+}
+
+/** The more important first, then by id: several journeys one event concerns always come in the same order. */
+function inOrder(a: CompiledJourney, b: CompiledJourney): number {
+  const { priority } = a.current.definition;
+  return b.current.definition.priority - priority || (a.id < b.id ? -1 : 1);
 }
 
 function ready({ id, revision, body }: Definition, compiled: Compiled): CompiledJourney | undefined {
@@ -133,7 +144,8 @@ function compileJourney(id: string, body: Uint8Array): CompiledJourney | undefin
     }
     const current = versions.get(stored.versions.at(-1)?.version ?? 0);
     if (current === undefined || stored.journey === undefined) return undefined;
-    return { id, status: stored.journey.status, current, versions };
+    const moves = new Map(stored.moves.map((move) => [move.fromVersion, move]));
+    return { id, status: stored.journey.status, current, versions, moves, liveRooms: stored.liveRooms };
   } catch {
     return undefined;
   }
@@ -181,6 +193,7 @@ function compileVersion(id: string, { version }: JourneyVersion, definition: Jou
 function occasionOf(trigger: Trigger | undefined): Occasion | undefined {
   const kind = trigger?.kind;
   if (kind?.$case === 'date') return { is: 'date', trait: kind.value.trait, rule: dateRule(kind.value) };
+  if (kind?.$case === 'liveRoom') return { is: 'live_room', segmentId: kind.value.segmentId };
   if (kind?.$case !== 'schedule') return undefined;
   const { segmentId, when } = kind.value;
   const festival = when?.$case === 'festival' ? when.value.name : undefined;

@@ -7,6 +7,7 @@ import { type CompiledJourney, holdOutExperiment } from './compile.ts';
 import { DAY_MS } from './definition/duration.ts';
 import { stableId } from './hash.ts';
 import { pastOfEnrolment, stepOf } from './leave.ts';
+import { outrank, outrankedBy } from './rank.ts';
 import type { Run } from './run.ts';
 import { enrolmentIn, pastOf, remember } from './state.ts';
 
@@ -20,6 +21,7 @@ export const RefuseReason = {
   reentryNever: 'reentry_never',
   reentryAfter: (days: number) => `reentry_after_${days}_days`,
   holdOut: 'hold_out',
+  outranked: (journeyId: string) => `outranked: ${journeyId}`,
 } as const;
 
 /** Lets a customer in and on to the first node that waits, or tells why not. */
@@ -56,12 +58,14 @@ export function enrol(run: Run, journey: CompiledJourney, triggerJson: Buffer, h
     remember(state, { ...pastOfEnrolment(enrolment, now), reason: RefuseReason.holdOut, heldOut: true });
     return;
   }
+  outrank(run, journey);
   state.enrolments.push(enrolment);
   run.effects.step(stepOf(enrolment, StepAction.STEP_ACTION_ENROLLED, '', ''));
   advance({ run, journey, version, enrolment }, version.definition.start);
 }
 
-function refusalOf({ state, now }: Run, journey: CompiledJourney): string | undefined {
+function refusalOf(run: Run, journey: CompiledJourney): string | undefined {
+  const { state, now } = run;
   if (enrolmentIn(state, journey.id) !== undefined) return RefuseReason.alreadyIn;
   const past = pastOf(state, journey.id);
   const { reentry } = journey.current.definition;
@@ -70,7 +74,9 @@ function refusalOf({ state, now }: Run, journey: CompiledJourney): string | unde
       ? RefuseReason.reentryAfter(reentry.days)
       : RefuseReason.reentryNever;
   }
-  return journey.status === JourneyStatus.JOURNEY_STATUS_PAUSED ? RefuseReason.paused : undefined;
+  if (journey.status === JourneyStatus.JOURNEY_STATUS_PAUSED) return RefuseReason.paused;
+  const rival = outrankedBy(run, journey);
+  return rival === undefined ? undefined : RefuseReason.outranked(rival);
 }
 
 /** Whether the rule allows two entries this far apart. */

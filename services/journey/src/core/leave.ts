@@ -13,6 +13,8 @@ export const LeaveReason = {
   deleted: 'journey_deleted',
   /** So many versions came after theirs that it is no longer kept. */
   versionRetired: 'version_retired',
+  /** A journey of the same group that is more important. */
+  outranked: (journeyId: string) => `outranked: ${journeyId}`,
   stepLimit: 'step_limit',
   /** The node is not in the version: cannot happen with a validated definition. */
   missingNode: 'missing_node',

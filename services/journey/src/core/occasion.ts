@@ -31,7 +31,7 @@ export function onOccasion(run: Run, journeyId: string): boolean {
   if (journey === undefined) return false;
   const isNow = momentAfter(run, journey, run.now - 1) === run.now;
   const { occasion } = journey.current;
-  if (isNow && occasion !== undefined) enrol(run, journey, occasionTrigger(occasion));
+  if (isNow && occasion !== undefined && occasion.is !== 'live_room') enrol(run, journey, occasionTrigger(occasion));
   setOccasion(run, journey);
   return isNow;
 }

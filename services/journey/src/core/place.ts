@@ -12,8 +12,8 @@ export function placeOf(run: Run, enrolment: Enrolment): Place | undefined {
   const journey = run.journeys.byId.get(enrolment.journeyId);
   if (journey === undefined) return void leave(run, enrolment, LeaveReason.deleted);
   if (
-    journey.status === JourneyStatus.JOURNEY_STATUS_STOPPED ||
-    journey.status === JourneyStatus.JOURNEY_STATUS_DRAFT
+    journey.status !== JourneyStatus.JOURNEY_STATUS_ACTIVE &&
+    journey.status !== JourneyStatus.JOURNEY_STATUS_PAUSED
   ) {
     return void leave(run, enrolment, LeaveReason.stopped);
   }

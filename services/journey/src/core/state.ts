@@ -13,6 +13,7 @@ export function emptyState(): JourneyState {
     shelvedPast: [],
     traits: [],
     shelvedTraits: [],
+    liveRooms: {},
   };
 }
 

@@ -1,3 +1,4 @@
+import type { LiveRoomStart } from '#gen/recur/journey/v1/journey.ts';
 import type { ClassChange } from '#gen/recur/log/v1/changes.ts';
 import type { Occasion } from './compile.ts';
 import { type Properties, parseObject } from './event/properties.ts';
@@ -7,7 +8,7 @@ const MAX_BYTES = 2048;
 
 /** What let a customer in, as conditions and templates see it later. */
 export interface TriggerFacts {
-  /** Name of the event; api: somebody asked; date, schedule: it was time. */
+  /** Name of the event; api: somebody asked; date, schedule, live_room: it was time. */
   event?: string;
   /** Event properties. */
   properties?: Properties;
@@ -38,8 +39,13 @@ export function segmentTrigger(segment: string): Buffer {
   return Buffer.from(JSON.stringify({ segment }));
 }
 
+export function liveRoomTrigger({ roomId, propertiesJson }: LiveRoomStart): Buffer {
+  const properties = { ...parseObject(propertiesJson), room_id: roomId };
+  return Buffer.from(JSON.stringify({ event: 'live_room', properties }));
+}
+
 /** The date itself may be personal, so it is not told. */
-export function occasionTrigger(occasion: Occasion): Buffer {
+export function occasionTrigger(occasion: Exclude<Occasion, { is: 'live_room' }>): Buffer {
   const properties = occasion.is === 'date' ? { trait: occasion.trait } : { festival: occasion.festival };
   return Buffer.from(JSON.stringify({ event: occasion.is, properties }));
 }

@@ -1,16 +1,19 @@
 import { status } from '@grpc/grpc-js';
 import type { IdentityServiceClient } from '#gen/recur/identity/v1/identity_service.ts';
-import { type Journey, JourneyStatus } from '#gen/recur/journey/v1/journey.ts';
+import { type Journey, JourneyStatus, type LiveRoomStart } from '#gen/recur/journey/v1/journey.ts';
 import type {
   BroadcastRequest,
   BroadcastResponse,
   EnrolCustomersRequest,
   EnrolCustomersResponse,
+  StartLiveRoomRequest,
+  StartLiveRoomResponse,
 } from '#gen/recur/journey/v1/service.ts';
 import type { SegmentationServiceClient } from '#gen/recur/segmentation/v1/segmentation_service.ts';
 import type { Call } from '#lib/rpc/call.ts';
 import type { RpcClient } from '#lib/rpc/client.ts';
 import { failedPrecondition, invalidArgument, unavailable } from '#lib/rpc/errors.ts';
+import type { Write } from '../store/journey-store.ts';
 import type { Request, RequestWriter } from './request-writer.ts';
 
 const MAX_CUSTOMERS = 100;
@@ -23,6 +26,8 @@ const MAX_PAGE = 1_000;
 export interface RequestParts {
   readonly journey: (id: string) => Promise<Journey>;
   readonly writer: RequestWriter;
+  /** Tells all journeys that a live room started. @returns ids of those it starts */
+  readonly liveRoom: (start: Omit<LiveRoomStart, 'number'>, write: Write) => Promise<string[]>;
   readonly clock: 'live' | 'event';
   readonly now: () => number;
   /** Undefined: not configured. */
@@ -38,6 +43,15 @@ export class Requests {
 
   constructor(parts: RequestParts) {
     this.#parts = parts;
+  }
+
+  async startLiveRoom(request: StartLiveRoomRequest, call: Call): Promise<StartLiveRoomResponse> {
+    const { roomId, requestId } = request;
+    check(roomId !== '' && roomId.length <= 100, 'room_id', 'must be 1 to 100 characters');
+    const { propertiesJson, timeMs } = this.#bounded(request);
+    const asked = Buffer.from(JSON.stringify(['live_room', roomId, propertiesJson.toString()]));
+    const write = { requestId, asked, author: call.principal.name };
+    return { journeyIds: await this.#parts.liveRoom({ roomId, propertiesJson, timeMs }, write) };
   }
 
   async enrol(request: EnrolCustomersRequest, call: Call): Promise<EnrolCustomersResponse> {
@@ -77,15 +91,8 @@ export class Requests {
     }
   }
 
-  /** Checks what both calls have in common. */
-  async #asked({ journeyId, properties, requestId, timeMs }: Asked): Promise<Request> {
-    const { clock, now } = this.#parts;
-    check(/^[\x21-\x7e]{1,64}$/.test(requestId), 'request_id', 'must be 1 to 64 printable characters without spaces');
-    const propertiesJson = Buffer.from(JSON.stringify(properties ?? {}));
-    check(propertiesJson.length <= MAX_PROPERTIES, 'properties', `must be at most ${MAX_PROPERTIES} bytes of JSON`);
-    if (clock === 'live') check(timeMs === 0, 'time_ms', 'must be 0: this cluster runs on the live clock');
-    else
-      check(timeMs > 0 && timeMs < 4e12, 'time_ms', 'must say when it happens: this cluster runs on the event clock');
+  async #asked({ journeyId, ...rest }: Asked): Promise<Request> {
+    const bounded = this.#bounded(rest);
     const { definition, status: at } = await this.#parts.journey(journeyId);
     if (definition?.trigger?.kind?.$case !== 'api') {
       throw failedPrecondition(`journey "${journeyId}": its trigger is not api, so nobody can be asked in`);
@@ -93,7 +100,19 @@ export class Requests {
     if (at !== JourneyStatus.JOURNEY_STATUS_ACTIVE) {
       throw failedPrecondition(`journey "${journeyId}": it is not active, start or resume it`);
     }
-    return { journeyId, requestId, propertiesJson, timeMs: clock === 'live' ? now() : timeMs };
+    return { journeyId, ...bounded };
+  }
+
+  /** Checks what all calls have in common. */
+  #bounded({ properties, requestId, timeMs }: Omit<Asked, 'journeyId'>): Omit<Request, 'journeyId'> {
+    const { clock, now } = this.#parts;
+    check(/^[\x21-\x7e]{1,64}$/.test(requestId), 'request_id', 'must be 1 to 64 printable characters without spaces');
+    const propertiesJson = Buffer.from(JSON.stringify(properties ?? {}));
+    check(propertiesJson.length <= MAX_PROPERTIES, 'properties', `must be at most ${MAX_PROPERTIES} bytes of JSON`);
+    if (clock === 'live') check(timeMs === 0, 'time_ms', 'must be 0: this cluster runs on the live clock');
+    else
+      check(timeMs > 0 && timeMs < 4e12, 'time_ms', 'must say when it happens: this cluster runs on the event clock');
+    return { requestId, propertiesJson, timeMs: clock === 'live' ? now() : timeMs };
   }
 
   async #known(customerIds: readonly string[], call: Call): Promise<void> {

@@ -1,4 +1,4 @@
-import type { Journey } from '#gen/recur/journey/v1/journey.ts';
+import { type Journey, JourneyStatus } from '#gen/recur/journey/v1/journey.ts';
 import {
   type BroadcastRequest,
   type BroadcastResponse,
@@ -19,6 +19,10 @@ import {
   type ListJourneysResponse,
   type ListJourneyVersionsRequest,
   type ListJourneyVersionsResponse,
+  MoveEnrolmentsRequest,
+  type MoveEnrolmentsResponse,
+  type StartLiveRoomRequest,
+  type StartLiveRoomResponse,
   UpdateJourneyRequest,
   type UpdateJourneyResponse,
   type ValidateJourneyRequest,
@@ -28,9 +32,11 @@ import type { JourneyState } from '#gen/recur/journey/v1/state.ts';
 import type { Call } from '#lib/rpc/call.ts';
 import { failedPrecondition, invalidArgument } from '#lib/rpc/errors.ts';
 import type { Handlers } from '#lib/rpc/service.ts';
+import { moveVersions } from '../core/definition/moves.ts';
 import { readJourney } from '../core/definition/read.ts';
 import { validateJourney } from '../core/definition/validate.ts';
-import { changeJourney, type Move, moveJourney, type UpdatePath } from '../core/definition/versions.ts';
+import { changeJourney, changeRefusal, type Move, moveJourney, type UpdatePath } from '../core/definition/versions.ts';
+import { Violations } from '../core/definition/violations.ts';
 import type { Requests } from '../requests/requests.ts';
 import type { JourneyStore, Write } from '../store/journey-store.ts';
 import type { Explanations } from './explain.ts';
@@ -79,8 +85,11 @@ export class JourneyHandlers implements Handlers<typeof JourneyServiceService> {
     return { journey: await this.#store.get(id) };
   }
 
-  async listJourneys({ pageSize, pageToken }: ListJourneysRequest): Promise<ListJourneysResponse> {
-    return this.#store.list(Math.min(pageSize, MAX_PAGE_SIZE), pageToken);
+  async listJourneys(request: ListJourneysRequest): Promise<ListJourneysResponse> {
+    const { pageSize, pageToken, includeArchived = false } = request;
+    const { journeys, nextPageToken } = await this.#store.list(Math.min(pageSize, MAX_PAGE_SIZE), pageToken);
+    const isListed = ({ status }: Journey) => includeArchived || status !== JourneyStatus.JOURNEY_STATUS_ARCHIVED;
+    return { journeys: journeys.filter(isListed), nextPageToken };
   }
 
   async updateJourney(request: UpdateJourneyRequest, call: Call): Promise<UpdateJourneyResponse> {
@@ -90,6 +99,8 @@ export class JourneyHandlers implements Handlers<typeof JourneyServiceService> {
     const write = writeOf(call, request.requestId, asked);
     const now = this.#now();
     const journey = await this.#store.change(change.id, change.revision, write, (stored) => {
+      const refusal = changeRefusal(stored);
+      if (refusal !== undefined) throw failedPrecondition(`journey "${change.id}": ${refusal}`);
       return changeJourney(stored, change, paths, now);
     });
     return { journey };
@@ -122,6 +133,29 @@ export class JourneyHandlers implements Handlers<typeof JourneyServiceService> {
 
   async explainJourney(request: ExplainJourneyRequest, call: Call): Promise<ExplainJourneyResponse> {
     return this.#explanations.explain(request, await this.#store.get(request.journeyId), call);
+  }
+
+  archiveJourney(request: MoveRequest, call: Call) {
+    return this.#move('archive', request, call);
+  }
+
+  restoreJourney(request: MoveRequest, call: Call) {
+    return this.#move('restore', request, call);
+  }
+
+  async moveEnrolments(request: MoveEnrolmentsRequest, call: Call): Promise<MoveEnrolmentsResponse> {
+    const { id, revision, requestId } = request;
+    const asked = MoveEnrolmentsRequest.encode({ ...request, requestId: '' }).finish();
+    const journey = await this.#store.change(id, revision, writeOf(call, requestId, asked), (stored) => {
+      const moved = moveVersions(stored, request);
+      if (moved instanceof Violations) throw invalidArgument(moved.found);
+      return moved;
+    });
+    return { journey };
+  }
+
+  startLiveRoom(request: StartLiveRoomRequest, call: Call): Promise<StartLiveRoomResponse> {
+    return this.#requests.startLiveRoom(request, call);
   }
 
   validateJourney({ form }: ValidateJourneyRequest): ValidateJourneyResponse {

@@ -1,8 +1,9 @@
 import type { NatsConnection } from '@nats-io/transport-node';
-import { type Journey, type JourneyVersion, StoredJourney } from '#gen/recur/journey/v1/journey.ts';
+import { type Journey, type JourneyVersion, type LiveRoomStart, StoredJourney } from '#gen/recur/journey/v1/journey.ts';
 import { DefinitionStore, type Stored } from '#lib/definitions/store.ts';
 import { failedPrecondition } from '#lib/rpc/errors.ts';
 import { DEFINITION_KIND } from '../core/compile.ts';
+import { startLiveRoom } from '../core/definition/moves.ts';
 import { validateJourney } from '../core/definition/validate.ts';
 import { deletionRefusal, newJourney, presentJourney } from '../core/definition/versions.ts';
 
@@ -59,6 +60,21 @@ export class JourneyStore {
     change: (stored: StoredJourney) => StoredJourney,
   ): Promise<Journey> {
     return present(await this.#definitions.change(id, asked, change, { ...write, expectedRevision }));
+  }
+
+  /** @returns ids of the journeys a live room starts */
+  async startLiveRoom(start: Omit<LiveRoomStart, 'number'>, write: Write): Promise<string[]> {
+    const started: string[] = [];
+    for (let pageToken = ''; ; ) {
+      const page = await this.#definitions.list(0, pageToken);
+      for (const { id, definition } of page.items) {
+        if (startLiveRoom(definition, start) === undefined) continue;
+        await this.change(id, 0, write, (stored) => startLiveRoom(stored, start) ?? stored);
+        started.push(id);
+      }
+      pageToken = page.nextPageToken;
+      if (pageToken === '') return started;
+    }
   }
 
   async delete(id: string, expectedRevision: number, { requestId, author }: Write): Promise<void> {

@@ -1,5 +1,6 @@
 const MAX_DURATION_DAYS = 400;
 export const DAY_MS = 86_400_000;
+export const HOUR_MS = 3_600_000;
 const MAX_DURATION_MS = MAX_DURATION_DAYS * DAY_MS;
 
 const ISO = /^P(?:(\d{1,6})W)?(?:(\d{1,6})D)?(?:T(?:(\d{1,6})H)?(?:(\d{1,8})M)?(?:(\d{1,10})S)?)?$/;

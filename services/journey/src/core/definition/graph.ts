@@ -112,7 +112,8 @@ function checkCycles(graph: Graph, at: string, violations: Violations): void {
   });
 }
 
-function waits(node: Node | undefined): boolean {
+/** Whether somebody can be found at the node. */
+export function waits(node: Node | undefined): boolean {
   return node?.kind?.$case === 'wait' || node?.kind?.$case === 'waitForEvent';
 }
 

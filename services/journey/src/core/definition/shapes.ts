@@ -45,6 +45,7 @@ const TRAIT_DATE: Shape = {
 };
 const FESTIVAL: Shape = { name: text, offset_days: number, at: text };
 const SCHEDULE: Shape = { cron: text, festival: message(() => FESTIVAL), segment_id: text };
+const LIVE_ROOM: Shape = { room_id: text, segment_id: text };
 const TRIGGER: Shape = {
   event: message(() => EVENT_MATCH),
   segment_entered: text,
@@ -53,6 +54,7 @@ const TRIGGER: Shape = {
   api: message(() => ({})),
   date: message(() => TRAIT_DATE),
   schedule: message(() => SCHEDULE),
+  live_room: message(() => LIVE_ROOM),
 };
 
 const OPENING: Shape = { opens: text, closes: text, days: list(text, 7) };
@@ -144,6 +146,8 @@ const DEFINITION: Shape = {
   ),
   reentry: message(() => REENTRY),
   hold_out_percent: number,
+  group: text,
+  priority: number,
 };
 
 /** What the service itself sets may stand in a file written from an answer of the API; it is ignored on write. */

@@ -11,14 +11,14 @@ import { checkDuration, checkEvent, checkNode, checkReference, checkUnique } fro
 import { Violations } from './violations.ts';
 
 const JOURNEY_ID = /^[a-z][a-z0-9_-]{0,62}$/;
+const ID_RULE = 'must be a lower-case letter, then up to 62 lower-case letters, digits, "_" or "-"';
 const MAX_NODES = 200;
 const MAX_DEFINITION_BYTES = 32_768;
 
 /** Everything that keeps a journey from being stored. `at` is put before positions: "journey" or "". */
 export function validateJourney(journey: Journey, at = 'journey', violations = new Violations()): Violations {
   const position = (field: string) => (at === '' ? field : `${at}.${field}`);
-  const idRule = 'must be a lower-case letter, then up to 62 lower-case letters, digits, "_" or "-"';
-  violations.check(JOURNEY_ID.test(journey.id), position('id'), idRule);
+  violations.check(JOURNEY_ID.test(journey.id), position('id'), ID_RULE);
   violations.check(journey.name.length <= 200, position('name'), 'must be at most 200 characters');
   violations.check(journey.description.length <= 2000, position('description'), 'must be at most 2,000 characters');
   if (journey.definition === undefined) violations.add(position('definition'), 'is missing');
@@ -45,6 +45,10 @@ function checkDefinition(definition: JourneyDefinition, at: string, violations: 
   checkReentry(definition, `${at}.reentry`, violations);
   const percent = definition.holdOutPercent;
   violations.check(percent >= 0 && percent <= 100, `${at}.hold_out_percent`, 'must be from 0 to 100');
+  const { group, priority } = definition;
+  violations.check(group === '' || JOURNEY_ID.test(group), `${at}.group`, ID_RULE);
+  const ranked = Number.isInteger(priority) && priority >= 0 && priority <= 100;
+  violations.check(ranked, `${at}.priority`, 'must be a whole number from 0 to 100');
   checkGraph(definition, at, violations);
 }
 
@@ -75,10 +79,14 @@ function checkTrigger(trigger: Trigger | undefined, at: string, violations: Viol
     case 'schedule':
       checkSchedule(kind.value, `${at}.schedule`, violations);
       break;
+    case 'liveRoom':
+      violations.check(kind.value.roomId.length <= 100, `${at}.live_room.room_id`, 'must be at most 100 characters');
+      checkReference(kind.value.segmentId, 'segment', `${at}.live_room.segment_id`, violations);
+      break;
     default:
       violations.add(
         at,
-        'is missing: give event, segment_entered, segment_exited, class_changed, date, schedule or api',
+        'is missing: give event, segment_entered, segment_exited, class_changed, date, schedule, live_room or api',
       );
   }
 }

@@ -10,16 +10,24 @@ import {
 const MAX_VERSIONS = 20;
 const MAX_VERSIONS_BYTES = 400 * 1024;
 
-const { JOURNEY_STATUS_DRAFT, JOURNEY_STATUS_ACTIVE, JOURNEY_STATUS_PAUSED, JOURNEY_STATUS_STOPPED } = JourneyStatus;
+const {
+  JOURNEY_STATUS_DRAFT,
+  JOURNEY_STATUS_ACTIVE,
+  JOURNEY_STATUS_PAUSED,
+  JOURNEY_STATUS_STOPPED,
+  JOURNEY_STATUS_ARCHIVED,
+} = JourneyStatus;
 
 /** Moves of the status authors may ask for. */
-export type Move = 'start' | 'pause' | 'resume' | 'stop';
+export type Move = 'start' | 'pause' | 'resume' | 'stop' | 'archive' | 'restore';
 
 const MOVES: Record<Move, { readonly from: readonly JourneyStatus[]; readonly to: JourneyStatus }> = {
   start: { from: [JOURNEY_STATUS_DRAFT, JOURNEY_STATUS_STOPPED], to: JOURNEY_STATUS_ACTIVE },
   pause: { from: [JOURNEY_STATUS_ACTIVE], to: JOURNEY_STATUS_PAUSED },
   resume: { from: [JOURNEY_STATUS_PAUSED], to: JOURNEY_STATUS_ACTIVE },
   stop: { from: [JOURNEY_STATUS_ACTIVE, JOURNEY_STATUS_PAUSED], to: JOURNEY_STATUS_STOPPED },
+  archive: { from: [JOURNEY_STATUS_DRAFT, JOURNEY_STATUS_STOPPED], to: JOURNEY_STATUS_ARCHIVED },
+  restore: { from: [JOURNEY_STATUS_ARCHIVED], to: JOURNEY_STATUS_STOPPED },
 };
 
 export function newJourney(journey: Journey, now: number): StoredJourney {
@@ -67,8 +75,9 @@ export function moveJourney(stored: StoredJourney, move: Move, now: number): Sto
   const next = copy(stored);
   next.journey.status = to;
   next.journey.updateTimeMs = now;
-  next.started = true;
-  if (status === JOURNEY_STATUS_STOPPED) {
+  if (move === 'restore' && !stored.started) next.journey.status = JOURNEY_STATUS_DRAFT;
+  next.started ||= move === 'start';
+  if (move === 'start' && status === JOURNEY_STATUS_STOPPED) {
     // Under a new number and alone: whoever the stop has not reached yet is on a version that is gone, and leaves.
     const { version, definition } = currentOf(stored);
     next.versions = [{ version: version + 1, definition, createTimeMs: now }];
@@ -79,8 +88,13 @@ export function moveJourney(stored: StoredJourney, move: Move, now: number): Sto
 /** Why the journey may not be deleted, if so. */
 export function deletionRefusal(stored: StoredJourney): string | undefined {
   const status = stored.journey?.status ?? JOURNEY_STATUS_DRAFT;
-  if (status === JOURNEY_STATUS_DRAFT || status === JOURNEY_STATUS_STOPPED) return undefined;
+  if (status !== JOURNEY_STATUS_ACTIVE && status !== JOURNEY_STATUS_PAUSED) return undefined;
   return `stop the journey first: it is ${statusName(status)}`;
+}
+
+/** Why the journey may not be changed, if so. */
+export function changeRefusal({ journey }: StoredJourney): string | undefined {
+  return journey?.status === JOURNEY_STATUS_ARCHIVED ? 'it is ARCHIVED: restore it first' : undefined;
 }
 
 /** As the API shows it. */
