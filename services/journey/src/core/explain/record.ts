@@ -36,6 +36,8 @@ function step({ what, nodeId, branch }: JourneyRecord): Said {
       return say('Was not let in', '未能进入旅程');
     case 'converted':
       return say('Reached the goal', '达成目标');
+    case 'moved':
+      return say('Went on in another version', '转入其他版本继续');
     case 'exited':
       return say('Left the journey', '离开旅程');
     default:

@@ -140,6 +140,8 @@ function triggerInWords(trigger: Trigger | undefined): Said & { readonly what: s
       return { ...say(`the day in trait ${kind.value.trait}`, `属性 ${kind.value.trait} 所指的日期`), what: '' };
     case 'schedule':
       return { ...say('its schedule', '定时计划'), what: '' };
+    case 'liveRoom':
+      return { ...say('the start of a live room', '直播间开播'), what: '' };
     case 'api':
       return { ...say('a call of EnrolCustomers or Broadcast', '接口调用(EnrolCustomers 或 Broadcast)'), what: '' };
     default:
