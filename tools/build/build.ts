@@ -31,10 +31,12 @@ for (const name of names) {
   }
   rmSync(join(root, 'dist', name), { recursive: true, force: true });
   await build({ ...options, entryPoints: [entry], outfile: join('dist', name, 'main.js') });
-  // The command beside the service: in a pod, node rebuild.js.
-  const rebuild = join('services', name, 'src/rebuild.ts');
-  if (existsSync(join(root, rebuild)))
-    await build({ ...options, entryPoints: [rebuild], outfile: join('dist', name, 'rebuild.js') });
+  // Commands beside the service: in a pod, node rebuild.js.
+  for (const [command, source] of Object.entries({ rebuild: 'rebuild.ts', load: 'load-cli.ts' })) {
+    const entry = join('services', name, 'src', source);
+    if (!existsSync(join(root, entry))) continue;
+    await build({ ...options, entryPoints: [entry], outfile: join('dist', name, `${command}.js`) });
+  }
   // Threads of their own start from files of their own, beside the bundle.
   for (const worker of globSync(join('services', name, 'src/**/*.worker.ts'), { cwd: root })) {
     const outfile = join('dist', name, basename(worker).replace(/\.ts$/, '.js'));

@@ -25,8 +25,8 @@ const ANSWER_RETRY_MS = 250;
 /** Kept as metadata of LOG, which is made once: what a cluster was created with is part of every record's place. */
 const PARTITIONS_KEY = 'recur_partitions';
 const CLOCK_KEY = 'recur_clock';
-/** Set when the number of partitions was changed: last sequence of LOG before. */
-const FOLDABLE_KEY = 'recur_foldable_from';
+/** Set when the cluster was restored from a backup: when that was, ms. */
+const RESTORED_KEY = 'recur_restored_ms';
 
 /**
  * Makes the streams that are not there yet and checks those that are.
@@ -66,18 +66,30 @@ export interface ClusterFacts {
   readonly clock: 'live' | 'event';
   /** Of LOG: what is before was removed by its limits. */
   readonly firstSeq: number;
-  /** State is a fold of LOG from here on only; 0: of all of it. */
-  readonly foldableFrom: number;
+  /** When it was restored from a backup, ms; 0: never. What it does not know of may have been done before. */
+  readonly restoredMs: number;
 }
 
 /** @throws Error when there is no LOG made by us */
 export async function clusterOf(manager: JetStreamManager): Promise<ClusterFacts> {
   const info = await find(manager, STREAMS.log.name);
-  const { [PARTITIONS_KEY]: partitions, [CLOCK_KEY]: clock, [FOLDABLE_KEY]: foldable } = info?.config.metadata ?? {};
+  const metadata = info?.config.metadata ?? {};
+  const { [PARTITIONS_KEY]: partitions, [CLOCK_KEY]: clock } = metadata;
   if (info === undefined || partitions === undefined || (clock !== 'live' && clock !== 'event'))
     throw new Error(`there is no stream ${STREAMS.log.name} of Recur at this NATS`);
-  return { partitions: Number(partitions), clock, firstSeq: info.state.first_seq, foldableFrom: Number(foldable ?? 0) };
+  return {
+    partitions: Number(partitions),
+    clock,
+    firstSeq: info.state.first_seq,
+    restoredMs: Number(metadata[RESTORED_KEY] ?? 0),
+  };
 }
+
+/** Metadata of LOG in a cluster that comes from a backup. */
+export const markRestored = (metadata: Record<string, string> | undefined, nowMs: number): Record<string, string> => ({
+  ...metadata,
+  [RESTORED_KEY]: String(nowMs),
+});
 
 function wantedStreams(config: ServiceConfig): Wanted[] {
   const { streamLimits: limits, streamReplicas: replicas } = config;

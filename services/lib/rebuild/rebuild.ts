@@ -51,16 +51,12 @@ export async function* rebuildStage<S, D>(
   wanted: readonly number[] = [],
 ): AsyncGenerator<Rebuilt> {
   const { nats, scratch, logger } = parts;
-  const { partitions, clock, firstSeq, foldableFrom } = await clusterOf(await jetstreamManager(nats));
+  const { partitions, clock, firstSeq } = await clusterOf(await jetstreamManager(nats));
   const bad = wanted.find((p) => p >= partitions);
   if (bad !== undefined) throw new RebuildError(`There is no partition ${bad}: there are ${partitions}, from 0.`);
   if (firstSeq > 1)
     throw new RebuildError(
       `${STREAMS.log.name} begins at ${firstSeq}: what is older is gone from it, and state cannot be folded from history in ClickHouse.`,
-    );
-  if (foldableFrom > 0)
-    throw new RebuildError(
-      `The number of partitions was changed at ${foldableFrom} of ${STREAMS.log.name}: state is no fold of what is before.`,
     );
   for (const partition of wanted.length > 0 ? wanted : Array.from({ length: partitions }, (_, p) => p)) {
     const fold = new Fold(spec, { nats, scratch, partitions, clock, logger });

@@ -1,3 +1,4 @@
+import { jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { DynamicModule } from '@nestjs/common';
 import type { FastifyInstance } from 'fastify';
@@ -5,6 +6,7 @@ import type { Redis } from 'ioredis';
 import type { Registry } from 'prom-client';
 import { MessagingServiceService } from '#gen/recur/messaging/v1/messaging_service.ts';
 import { MessagingSettings, Template } from '#gen/recur/messaging/v1/template.ts';
+import { clusterOf } from '#lib/boot/streams.ts';
 import { CONFIG, FASTIFY, LOGGER, NATS, READINESS, REDIS, REGISTRY, RPC_SERVICES } from '#lib/boot/tokens.ts';
 import { DefinitionStore } from '#lib/definitions/store.ts';
 import { Uses } from '#lib/definitions/uses.ts';
@@ -83,10 +85,18 @@ export const messagingModule = (_config: MessagingConfig): DynamicModule => ({
     },
     {
       provide: Outbox,
-      inject: [CONFIG, REDIS, LOGGER, REGISTRY, CHANNELS],
-      useFactory: (c: MessagingConfig, redis: Redis, logger: Logger, registry: Registry, channels: Channels) =>
+      inject: [CONFIG, NATS, REDIS, LOGGER, REGISTRY, CHANNELS],
+      useFactory: async (
+        c: MessagingConfig,
+        nats: NatsConnection,
+        redis: Redis,
+        logger: Logger,
+        registry: Registry,
+        channels: Channels,
+      ) =>
         new Outbox({
           ...{ channels, logger, live: c.clock === 'live', now: Date.now },
+          restoredMs: (await clusterOf(await jetstreamManager(nats))).restoredMs,
           marks: new BegunMarks(redis, Date.now),
           metrics: new OutboxMetrics(registry),
         }),

@@ -67,7 +67,7 @@ export class Outbox implements Verdicts {
       const work = SendWork.decode(bytes);
       const job: Job = { key, customerId, work, handle, attempts: 0, lookups: 0, mayHaveBegun: false, trace };
       this.jobs.set(key, job);
-      if (again) recovered.push(job);
+      if (again || this.reconciler.forgotten(job)) recovered.push(job);
       else fresh.push(job);
     }
     this.parts.metrics.open.set(this.jobs.size);

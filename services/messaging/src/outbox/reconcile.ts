@@ -15,6 +15,8 @@ export interface ReconcilerParts {
   readonly now: () => number;
   /** Whether the cluster lives on wall time. */
   readonly live: boolean;
+  /** When the cluster was restored from a backup, ms; 0: never. What was decided before may have been sent, and no mark says so. */
+  readonly restoredMs?: number;
   /** How long a mailbox may take to show what it accepted; 1.5 s when left out. */
   readonly settleMs?: number;
 }
@@ -49,12 +51,17 @@ export class Reconciler {
     const begun = await this.marked(jobs, handle);
     for (const job of jobs) {
       const old = this.parts.live && this.parts.now() - job.work.decidedAtMs >= MARKS_RELIABLE_MS;
-      job.mayHaveBegun = old || begun === undefined || begun.has(job.key);
+      job.mayHaveBegun = old || this.forgotten(job) || begun === undefined || begun.has(job.key);
       if (!begun) this.verdicts.forget(job);
       else if (this.finder(job)) this.ask(job);
       else if (job.mayHaveBegun) this.unknown(job, 'recovered: the answer is not known');
       else this.verdicts.send(job);
     }
+  }
+
+  /** Whether a life of the cluster that a backup knows nothing of may have sent it. */
+  forgotten({ work }: Job): boolean {
+    return this.parts.live && work.decidedAtMs <= (this.parts.restoredMs ?? 0);
   }
 
   /** The provider was given the message and did not answer. */
