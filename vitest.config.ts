@@ -14,7 +14,7 @@ export default defineConfig({
         test: {
           name: 'unit',
           include: ['**/*.spec.ts'],
-          exclude: [...ignored, '**/*.int.spec.ts', '**/*.e2e.spec.ts'],
+          exclude: [...ignored, '**/*.int.spec.ts', '**/*.e2e.spec.ts', '**/*.long.spec.ts'],
           // Property tests take seconds; on a busy machine, many.
           testTimeout: 60_000,
         },
@@ -27,7 +27,7 @@ export default defineConfig({
           exclude: ignored,
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          // Each file starts servers of its own; two cores carry one set at a time.
+          // Each file starts servers of its own; two cores carry two sets at a time, of two projects (nx.json).
           fileParallelism: false,
         },
       },
@@ -36,6 +36,18 @@ export default defineConfig({
         test: {
           name: 'e2e',
           include: ['tools/e2e/**/*.e2e.spec.ts'],
+          exclude: ignored,
+          testTimeout: 900_000,
+          hookTimeout: 900_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        extends: true,
+        test: {
+          // Of the e2e kind, beyond what a clone's tests have minutes for: `npm run test:long`.
+          name: 'long',
+          include: ['tools/e2e/**/*.long.spec.ts'],
           exclude: ignored,
           testTimeout: 900_000,
           hookTimeout: 900_000,
