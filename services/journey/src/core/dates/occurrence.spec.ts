@@ -76,7 +76,8 @@ describe('nextOccurrence', () => {
         const between = after + Math.floor((found - after) / 2);
         expect(nextOccurrence(rule, day, between, zone)).toBe(between === found ? found : found);
         const apart = ((nextOccurrence(rule, day, found, zone) as number) - found) / 86_400_000;
-        expect(apart).toBeGreaterThan(rule.lunar ? 353 : 364);
+        // A common year of the Chinese calendar has 353 to 355 days, a leap year 383 to 385; clocks may change in between.
+        expect(apart).toBeGreaterThan(rule.lunar ? 352 : 364);
         expect(apart).toBeLessThan(rule.lunar ? 386 : 367);
       }),
       { numRuns: 60 },
