@@ -155,7 +155,7 @@ describe('a metric somebody adds', () => {
     expect(await sql('SELECT * FROM recur.m_twice')).toEqual([{ doubled: 320 / 3 }]);
     await expect(rpc.deleteMetric({ id: 'aov', revision: 0, requestId: '' })).rejects.toMatchObject({
       code: status.FAILED_PRECONDITION,
-      message: expect.stringContaining('is used by twice'),
+      message: expect.stringContaining('is used by metric "twice"'),
     });
     await expect(rpc.deleteDimension({ id: 'city', revision: 0, requestId: '' })).rejects.toMatchObject({
       code: status.FAILED_PRECONDITION,
