@@ -15,6 +15,7 @@ const REASONS: Readonly<Record<string, Said>> = {
     '客户已达到营销消息的频次上限',
   ),
   no_address: say('there is no address for this channel', '该渠道没有可用的联系方式'),
+  bad_address: say('the address is none the channel can reach', '该地址无法通过此渠道送达'),
   no_consent: say('the customer has not agreed to it, or took the consent back', '客户未同意接收,或已撤回同意'),
   suppressed: say('the address is suppressed after a bounce or a complaint', '该地址因退信或投诉被屏蔽'),
   template_missing: say('the template does not exist', '模板不存在'),
