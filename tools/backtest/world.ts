@@ -2,6 +2,7 @@ import { Decision, DecisionOutcome, Delivery, DeliveryStatus, Exposure, Step } f
 import { Event } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { SendWork } from '#gen/recur/messaging/v1/state.ts';
+import { CHANNELS } from '#lib/channels/channels.ts';
 import { ShopZone } from '#lib/facts/facts.ts';
 import { PoisonError } from '#lib/stream/batch.ts';
 import type { LogRecord } from '#lib/stream/frames.ts';
@@ -73,7 +74,7 @@ export class World {
     this.#segmentation = new InMemoryStage(segmentationStage(new ShopZone(timeZone)), [inForce.segmentation]);
     this.#journey = new InMemoryStage(journeyStage(timeZone), [inForce.journeysBefore, inForce.journeys]);
     // Whatever journeys name: what a cluster is configured for is not known here.
-    const channels = new Set(['email', 'sms', 'webhook']);
+    const channels = new Set(CHANNELS.keys());
     this.#messaging = new InMemoryStage(messagingSpec({ shopTimeZone: timeZone, channels }), [inForce.messaging]);
     this.#period = period;
     this.#observer = observer;

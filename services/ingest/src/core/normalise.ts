@@ -1,4 +1,5 @@
 import { type Commerce, type Event, EventType, type Identifier, type Trait } from '#gen/recur/log/v1/event.ts';
+import { PLAIN_IDENTIFIERS } from '#lib/channels/channels.ts';
 import { isHashed } from '#lib/identifiers/values.ts';
 import { takeCommerce } from './commerce.ts';
 import { ContextReader, withoutQuery } from './context.ts';
@@ -183,6 +184,7 @@ export class Normaliser {
     if (kind === EventType.EVENT_TYPE_GROUP) checkGroup(json, violations);
     // The traits of a group are not those of a customer.
     if (kind !== EventType.EVENT_TYPE_GROUP && traits !== EMPTY) this.#contacts(traits, 'traits', violations);
+    if (kind === EventType.EVENT_TYPE_IDENTIFY && traits !== EMPTY) this.#addresses(traits, violations);
     if (properties !== EMPTY) this.#contacts(properties, 'properties', violations);
     const { device } = context;
     if (typeof device === 'object' && device !== null)
@@ -209,6 +211,15 @@ export class Normaliser {
       const taken = this.#identifiers.take('phone', from.phone, `${path}.phone`, violations);
       // A hash matches but cannot be called: it is no trait.
       from.phone = taken !== undefined && isHashed(taken) ? undefined : (taken ?? from.phone);
+    }
+  }
+
+  /** As e-mail and phone, of an identify: an address is only ever set by one. */
+  #addresses(traits: Json, violations: Violations): void {
+    for (const name of PLAIN_IDENTIFIERS) {
+      const given = traits[name];
+      if (given === undefined || given === null) continue;
+      traits[name] = this.#identifiers.take(name, given, `traits.${name}`, violations);
     }
   }
 

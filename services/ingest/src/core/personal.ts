@@ -1,8 +1,11 @@
+import { ADDRESS_KINDS } from '#lib/channels/channels.ts';
+
 /**
  * Names of what is personal, in lower case without "_", "-", "." and spaces: `firstName`, `first_name` and `First Name` are
  * the same.
  */
 const ALWAYS_PERSONAL = [
+  ...ADDRESS_KINDS.map(plain),
   ...['email', 'emailaddress', 'mail', 'phone', 'phonenumber', 'mobile', 'mobilephone', 'telephone', 'tel'],
   ...['firstname', 'lastname', 'middlename', 'fullname', 'realname', 'surname', 'givenname', 'familyname', 'forename'],
   ...['姓名', '姓', '名', '名字', '手机', '手机号', '电话', '邮箱'],

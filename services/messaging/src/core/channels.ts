@@ -1,21 +1,12 @@
 import type { Address, CustomerState } from '#gen/recur/messaging/v1/state.ts';
+import { ADDRESS_KINDS, CHANNELS } from '#lib/channels/channels.ts';
 
-/** Kinds of addresses; the trait of an identify event that sets each has the same name. */
-export type AddressKind = 'email' | 'phone';
+const KINDS: ReadonlySet<string> = new Set(ADDRESS_KINDS);
 
-export interface ChannelKind {
-  /** What a customer must have to be reached; undefined: nothing, the message goes to a system. */
-  readonly address?: AddressKind;
+/** Whether a trait of this name is an address. */
+export function isAddressKind(name: string): boolean {
+  return KINDS.has(name);
 }
-
-/** Every channel there is. Which of them a cluster can use depends on its configuration. */
-export const CHANNELS: ReadonlyMap<string, ChannelKind> = new Map([
-  ['email', { address: 'email' }],
-  ['sms', { address: 'phone' }],
-  ['webhook', {}],
-]);
-
-export const ADDRESS_KINDS: ReadonlySet<string> = new Set<AddressKind>(['email', 'phone']);
 
 export function addressOfKind(state: CustomerState, kind: string): Address | undefined {
   return kind === 'email' ? state.email : Object.hasOwn(state.addresses, kind) ? state.addresses[kind] : undefined;

@@ -1,6 +1,6 @@
 import type { Event, Trait } from '#gen/recur/log/v1/event.ts';
 import type { CustomerState } from '#gen/recur/messaging/v1/state.ts';
-import { ADDRESS_KINDS, addressOfKind, setAddressOfKind } from './channels.ts';
+import { addressOfKind, isAddressKind, setAddressOfKind } from './channels.ts';
 import { isLocale } from './locale.ts';
 import { isTimeZone } from './quiet-hours.ts';
 
@@ -21,7 +21,7 @@ const EMPTY = Buffer.alloc(0);
 export function applyIdentify(state: CustomerState, event: Event, named: ReadonlySet<string>): boolean {
   let changed = false;
   for (const trait of event.traits) {
-    if (ADDRESS_KINDS.has(trait.name)) changed = setAddress(state, trait, event) || changed;
+    if (isAddressKind(trait.name)) changed = setAddress(state, trait, event) || changed;
     else if (ALWAYS_KEPT.has(trait.name) || named.has(trait.name))
       changed = setTrait(state, trait, event.timeMs) || changed;
   }

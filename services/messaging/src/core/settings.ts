@@ -1,5 +1,5 @@
 import { CapWindow, ConsentModel, type FrequencyCap, MessagingSettings } from '#gen/recur/messaging/v1/template.ts';
-import { CHANNELS } from './channels.ts';
+import { CHANNEL_NAMES, CHANNELS } from '#lib/channels/channels.ts';
 import type { Cap } from './frequency-cap.ts';
 import { headerProblem, isEmailAddress } from './header.ts';
 import { isLocale } from './locale.ts';
@@ -120,11 +120,7 @@ function capViolations(cap: FrequencyCap, at: string): Violation[] {
     if (!ok) found.push({ field: `${at}.${field}`, description });
   };
   const { channel, category, messages, window, hours } = cap;
-  check(
-    'channel',
-    channel === '' || CHANNELS.has(channel),
-    `must be empty or one of ${[...CHANNELS.keys()].join(', ')}`,
-  );
+  check('channel', channel === '' || CHANNELS.has(channel), `must be empty or one of ${CHANNEL_NAMES}`);
   check('category', category === '' || CATEGORY.test(category), 'must be empty or the category of a template');
   check('messages', messages >= 1 && messages <= 100, `must be 1–100, is ${messages}`);
   const rolling = window === CapWindow.CAP_WINDOW_ROLLING;

@@ -1,6 +1,7 @@
 import type { Event } from '#gen/recur/log/v1/event.ts';
 import type { CustomerState } from '#gen/recur/messaging/v1/state.ts';
-import { addressFor, CHANNELS } from './channels.ts';
+import { CHANNELS } from '#lib/channels/channels.ts';
+import { addressFor } from './channels.ts';
 import { ANY, enterConsent, enterSuppression } from './consent.ts';
 import { addressHash, objectOf } from './contact.ts';
 import type { EventInterest } from './event-scan.ts';

@@ -1,5 +1,5 @@
 import type { Template, TemplateContent } from '#gen/recur/messaging/v1/template.ts';
-import { CHANNELS } from '../core/channels.ts';
+import { CHANNEL_NAMES, CHANNELS } from '#lib/channels/channels.ts';
 import { headerProblem } from '../core/header.ts';
 import { isLocale } from '../core/locale.ts';
 import { CATEGORY, type Violation } from '../core/settings.ts';
@@ -34,7 +34,7 @@ export function templateViolations(template: Template): Violation[] {
   check(
     'channel',
     CHANNELS.has(template.channel),
-    `must be one of ${[...CHANNELS.keys()].join(', ')}, is ${JSON.stringify(template.channel.slice(0, 32))}`,
+    `must be one of ${CHANNEL_NAMES}, is ${JSON.stringify(template.channel.slice(0, 32))}`,
   );
   const problem = headerProblem(template.name, 200);
   check('name', template.name !== '' && problem === undefined, problem ?? 'must not be empty');

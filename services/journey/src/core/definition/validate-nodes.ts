@@ -9,6 +9,7 @@ import type {
   WaitForEvent,
 } from '#gen/recur/journey/v1/journey.ts';
 import { Operator } from '#gen/recur/journey/v1/journey.ts';
+import { CHANNEL_NAMES, CHANNELS } from '#lib/channels/channels.ts';
 import { HAPPENED, TIMED_OUT } from '../nodes/wait-for-event.ts';
 import { parseDuration, parseLocalTime } from './duration.ts';
 import { checkEmitEvent, checkUpdateTraits } from './validate-actions.ts';
@@ -18,7 +19,6 @@ import type { Violations } from './violations.ts';
 const NODE_ID = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
 const EXPERIMENT_ID = /^[a-z][a-z0-9_.-]{0,126}$/;
 const REFERENCE = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,126}$/;
-const CHANNELS = ['email', 'sms', 'webhook'];
 const MAX_FALLBACKS = 3;
 const PURPOSES = ['marketing', 'transactional'];
 const MAX_TEXT = 200;
@@ -218,14 +218,14 @@ function checkSplit(split: Split, at: string, violations: Violations): void {
 }
 
 function checkMessage(message: Message, at: string, violations: Violations): void {
-  violations.check(CHANNELS.includes(message.channel), `${at}.channel`, `must be one of ${CHANNELS.join(', ')}`);
+  violations.check(CHANNELS.has(message.channel), `${at}.channel`, `must be one of ${CHANNEL_NAMES}`);
   violations.check(PURPOSES.includes(message.purpose), `${at}.purpose`, `must be one of ${PURPOSES.join(', ')}`);
   checkReference(message.templateId, 'template', `${at}.template_id`, violations);
   const { fallbacks } = message;
   violations.check(fallbacks.length <= MAX_FALLBACKS, `${at}.fallbacks`, `must have at most ${MAX_FALLBACKS} items`);
   for (const [i, { channel, templateId }] of fallbacks.slice(0, MAX_FALLBACKS).entries()) {
     const position = `${at}.fallbacks[${i}]`;
-    violations.check(CHANNELS.includes(channel), `${position}.channel`, `must be one of ${CHANNELS.join(', ')}`);
+    violations.check(CHANNELS.has(channel), `${position}.channel`, `must be one of ${CHANNEL_NAMES}`);
     checkReference(templateId, 'template', `${position}.template_id`, violations);
   }
 }

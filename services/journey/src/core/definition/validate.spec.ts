@@ -128,7 +128,12 @@ const table: [change: [from: string, to: string], expected: string[]][] = [
       'definition.nodes[4].wait_for_event.ways[0].next: there is no node "nowhere"',
     ],
   ],
-  [['channel: email', 'channel: fax'], ['definition.nodes[1].message.channel: must be one of email, sms, webhook']],
+  [
+    ['channel: email', 'channel: fax'],
+    [
+      'definition.nodes[1].message.channel: must be one of email, sms, webhook, wechat_template, wechat_subscribe, wechat_mini, wecom, fcm, apns, web_push',
+    ],
+  ],
   [
     ['purpose: marketing', 'purpose: fun'],
     ['definition.nodes[1].message.purpose: must be one of marketing, transactional'],
