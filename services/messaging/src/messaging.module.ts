@@ -28,6 +28,7 @@ import { Routes } from './links/routes.ts';
 import { Tokens } from './links/tokens.ts';
 import { OutboxMetrics } from './outbox/metrics.ts';
 import { Outbox } from './outbox/outbox.ts';
+import { MjmlCompiler, mjmlFile } from './render/mjml/mjml.ts';
 import { templateViolations } from './render/validate.ts';
 import { CustomerMessages } from './rpc/customer-messages.ts';
 import { MessagingRpc } from './rpc/messaging-rpc.ts';
@@ -54,6 +55,7 @@ export const messagingModule = (_config: MessagingConfig): DynamicModule => ({
       inject: [CONFIG],
       useFactory: ({ sealingKeys }: MessagingConfig) => new Sealer(sealingKeys),
     },
+    { provide: MjmlCompiler, useFactory: () => new MjmlCompiler(mjmlFile(import.meta.dirname)) },
     { provide: Tokens, inject: [Sealer], useFactory: (sealer: Sealer) => new Tokens(sealer) },
     {
       provide: Writer,
@@ -117,7 +119,18 @@ export const messagingModule = (_config: MessagingConfig): DynamicModule => ({
     },
     {
       provide: RPC_SERVICES,
-      inject: [NATS, REDIS, CONFIG, Uses, TemplateLibrary, Composer, SmtpTransport, CHANNELS, EventWriter],
+      inject: [
+        NATS,
+        REDIS,
+        CONFIG,
+        Uses,
+        TemplateLibrary,
+        Composer,
+        SmtpTransport,
+        CHANNELS,
+        EventWriter,
+        MjmlCompiler,
+      ],
       useFactory: async (
         nats: NatsConnection,
         redis: Redis,
@@ -128,9 +141,10 @@ export const messagingModule = (_config: MessagingConfig): DynamicModule => ({
         transport: SmtpTransport,
         channels: Channels,
         events: EventWriter,
+        mjml: MjmlCompiler,
       ) => {
         const { store, settings } = await openStores(nats, c);
-        const templates = new Templates({ store, uses, composer, transport, settings: () => library.settings });
+        const templates = new Templates({ store, uses, composer, transport, mjml, settings: () => library.settings });
         const messages = new CustomerMessages({
           states: new StateReader(STAGE, stateCodec, redis, c.partitions),
           ...{ events, channels: new Set(channels.keys()), shopTimeZone: c.shopTimeZone, now: Date.now },

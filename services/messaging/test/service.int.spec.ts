@@ -72,6 +72,30 @@ describe('messaging as a process', () => {
     });
   });
 
+  it('keeps a page in MJML as the HTML it becomes', async () => {
+    const { client } = rig;
+    const mjml = (text: string) =>
+      `<mjml><mj-body><mj-section><mj-column><mj-text>${text}</mj-text></mj-column></mj-section></mj-body></mjml>`;
+    const page = (text: string) =>
+      Template.fromPartial({
+        ...{ id: 'page', name: 'Page', channel: 'email' },
+        content: { subject: 'Hi', mjml: mjml(text) },
+      });
+    const { template } = await client.createTemplate({ template: page('Hi {{ customer.first_name }}'), requestId: '' });
+    expect(template?.content?.html).toContain('>Hi {{ customer.first_name }}</div>');
+    if (template) await client.updateTemplate({ template: { ...template, ...page('Bye') }, requestId: '' });
+    expect((await client.getTemplate({ id: 'page' })).template?.content?.html).toContain('>Bye</div>');
+    await expect(
+      client.updateTemplate({ template: page('x</mj-text><mj-foo/><mj-text>y'), requestId: '' }),
+    ).rejects.toMatchObject({
+      code: status.INVALID_ARGUMENT,
+    });
+    const source = { $case: 'template' as const, value: page('Hi {{ customer.first_name }}') };
+    const values = { locale: '', customerJson: Buffer.from('{"first_name":"Bo"}'), journeyJson: Buffer.alloc(0) };
+    expect((await client.previewTemplate({ source, ...values })).html).toContain('>Hi Bo</div>');
+    await client.deleteTemplate({ id: 'page', revision: 0, requestId: '' });
+  });
+
   it('keeps settings, with defaults', async () => {
     const { client } = rig;
     const { settings } = await client.getMessagingSettings({});

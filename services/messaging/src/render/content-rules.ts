@@ -11,7 +11,7 @@ type Field = Exclude<keyof TemplateContent, 'parameters'>;
 
 /** Fields of a content by channel; those not named must be empty. */
 const USES: Readonly<Record<string, readonly (Field | 'parameters')[]>> = {
-  email: ['subject', 'text', 'html'],
+  email: ['subject', 'text', 'html', 'mjml'],
   sms: ['providerTemplate', 'parameters'],
   webhook: ['subject', 'text', 'url'],
 };
@@ -23,7 +23,7 @@ export function contentRules(at: string, channel: string, content: TemplateConte
     if (!ok) found.push({ field: field === '' ? at : `${at}.${field}`, description });
   };
   const uses = USES[channel] ?? [];
-  for (const field of ['subject', 'text', 'html', 'providerTemplate', 'url'] as const) {
+  for (const field of ['subject', 'text', 'html', 'mjml', 'providerTemplate', 'url'] as const) {
     check(snake(field), uses.includes(field) || content[field] === '', `must be empty: ${channel} has none`);
   }
   const names = Object.keys(content.parameters);
@@ -32,7 +32,8 @@ export function contentRules(at: string, channel: string, content: TemplateConte
     const line = content.subject === '' ? 'must not be empty' : headerProblem(content.subject, 500);
     check('subject', line === undefined, line ?? '');
   }
-  if (channel === 'email') check('', content.text !== '' || content.html !== '', 'needs text or html');
+  const says = content.text !== '' || content.html !== '' || content.mjml !== '';
+  if (channel === 'email') check('', says, 'needs text, html or mjml');
   if (channel === 'webhook') {
     check('text', content.text !== '', 'must not be empty');
     const problem = webhookUrlProblem(content.url);

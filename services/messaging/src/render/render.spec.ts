@@ -124,7 +124,7 @@ describe('templateViolations', () => {
     expect(violations({ subject: 'a\nb' })).toEqual([
       'template.content.subject: must be one line without control characters',
     ]);
-    expect(violations({ text: '' })).toEqual(['template.content: needs text or html']);
+    expect(violations({ text: '' })).toEqual(['template.content: needs text, html or mjml']);
     expect(violations({ text: 'x'.repeat(70_000) })).toEqual([
       'template.content: must have at most 65536 bytes, has 70002',
     ]);

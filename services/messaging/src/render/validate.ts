@@ -8,7 +8,7 @@ import { contentRules } from './content-rules.ts';
 import { render, type Scope, TemplateError } from './render.ts';
 
 const ID = /^[a-z][a-z0-9_-]{0,62}$/;
-const MAX_VARIANTS = 8;
+export const MAX_VARIANTS = 8;
 
 /** A customer nobody knows anything of: what every template must be able to cope with. */
 export const NOBODY: Scope = {
@@ -46,20 +46,21 @@ export function templateViolations(template: Template): Violation[] {
     check('variants', isLocale(tag), `must have BCP 47 tags as keys, has ${JSON.stringify(tag.slice(0, 32))}`);
   if (found.length > 0) return found;
   for (const [locale, content] of contentsOf(template)) {
-    found.push(
-      ...contentViolations(
-        locale === '' ? 'template.content' : `template.variants[${locale}]`,
-        template.channel,
-        content,
-      ),
-    );
+    found.push(...contentViolations(pathOf(locale), template.channel, content));
   }
   return found;
 }
 
+/** Of a content in errors; the default's locale is ''. */
+export function pathOf(locale: string): string {
+  return locale === '' ? 'template.content' : `template.variants[${locale}]`;
+}
+
 function contentViolations(field: string, channel: string, content: TemplateContent): Violation[] {
   const parts = partsOf(content);
-  const size = parts.reduce((sum, [, source]) => sum + Buffer.byteLength(source), 0);
+  const compiled = content.mjml !== '';
+  const written = parts.map(([part, source]) => (compiled && part === 'html' ? content.mjml : source));
+  const size = written.reduce((sum, source) => sum + Buffer.byteLength(source), 0);
   if (size > MAX_TEMPLATE_BYTES)
     return [{ field, description: `must have at most ${MAX_TEMPLATE_BYTES} bytes, has ${size}` }];
   const broken = contentRules(field, channel, content);
@@ -69,7 +70,7 @@ function contentViolations(field: string, channel: string, content: TemplateCont
     try {
       parsePart(part, source);
     } catch (error) {
-      found.push(describe(field, TemplateError.from(part, error)));
+      found.push(describe(field, TemplateError.from(part, error), compiled));
     }
   }
   return found.length > 0 ? found : trial(field, channel, content);
@@ -80,11 +81,14 @@ function trial(field: string, channel: string, content: TemplateContent): Violat
     render(content, { ...NOBODY, message: { ...NOBODY.message, channel } });
     return [];
   } catch (error) {
-    return [describe(field, TemplateError.from('html', error))];
+    return [describe(field, TemplateError.from('html', error), content.mjml !== '')];
   }
 }
 
-function describe(field: string, error: TemplateError): Violation {
+/** @param compiled what stands in `html` was made of `mjml` */
+function describe(field: string, error: TemplateError, compiled: boolean): Violation {
   const where = error.line > 0 ? `line ${error.line}, column ${error.column}: ` : '';
+  if (compiled && error.part === 'html')
+    return { field: `${field}.mjml`, description: `in the HTML made of it, ${where}${error.message}` };
   return { field: `${field}.${error.part satisfies Part}`, description: `${where}${error.message}` };
 }

@@ -12,8 +12,9 @@ import type { SmtpTransport } from '../channels/email/smtp.ts';
 import { TEMPLATE_KIND } from '../core/definitions.ts';
 import { isEmailAddress } from '../core/header.ts';
 import { contentFor, isLocale } from '../core/locale.ts';
+import { checkTemplate } from '../render/mjml/compile-template.ts';
+import type { MjmlCompiler } from '../render/mjml/mjml.ts';
 import { render, TemplateError } from '../render/render.ts';
-import { templateViolations } from '../render/validate.ts';
 import { objectField, pageSizeField, refusal } from './json-field.ts';
 
 export interface TemplatesParts {
@@ -21,6 +22,7 @@ export interface TemplatesParts {
   readonly uses: Uses;
   readonly composer: Composer;
   readonly transport: SmtpTransport;
+  readonly mjml: Pick<MjmlCompiler, 'compile'>;
   /** Settings in force, as far as rendering needs them. */
   readonly settings: () => { readonly defaultLocale: string; readonly shopName: string };
 }
@@ -43,7 +45,7 @@ export class Templates {
   }
 
   async create({ template, requestId }: api.CreateTemplateRequest, call: Call): Promise<{ template: Template }> {
-    return { template: await this.calls.create(template, requestId, call) };
+    return { template: await this.calls.create(await this.checked(template), requestId, call) };
   }
 
   async get({ id }: api.GetTemplateRequest): Promise<{ template: Template }> {
@@ -56,7 +58,7 @@ export class Templates {
   }
 
   async update({ template, requestId }: api.UpdateTemplateRequest, call: Call): Promise<{ template: Template }> {
-    return { template: await this.calls.update(template, requestId, call) };
+    return { template: await this.calls.update(await this.checked(template), requestId, call) };
   }
 
   delete(request: api.DeleteTemplateRequest, call: Call): Promise<api.DeleteTemplateResponse> {
@@ -66,8 +68,10 @@ export class Templates {
   async preview(request: api.PreviewTemplateRequest): Promise<api.PreviewTemplateResponse> {
     const { source } = request;
     if (!source) throw refusal('source', 'template_id or template is required');
-    if (source.$case === 'template') refuse(templateViolations(source.value));
-    const template = source.$case === 'template' ? source.value : (await this.parts.store.get(source.value)).definition;
+    const template =
+      source.$case === 'template'
+        ? await this.checked(source.value)
+        : (await this.parts.store.get(source.value)).definition;
     const wanted = this.locale(request.locale);
     const { locale, content } = contentFor(template, wanted);
     if (!content) throw refusal('template.content', 'is required');
@@ -107,6 +111,14 @@ export class Templates {
       case 'lost':
         throw unavailable(`The provider's answer was lost (${result.reason}): the message may have been sent.`);
     }
+  }
+
+  /** With its MJML compiled. @throws INVALID_ARGUMENT */
+  private async checked<T extends Template | undefined>(given: T): Promise<Template | T> {
+    if (given === undefined) return given;
+    const { template, violations } = await checkTemplate(given, this.parts.mjml);
+    refuse(violations);
+    return template;
   }
 
   private compose(...[template, values]: Parameters<Composer['write']>) {
