@@ -1,7 +1,7 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { MonetaryBasis } from '#gen/recur/segmentation/v1/segment.ts';
+import { MonetaryBasis, RfmSettings } from '#gen/recur/segmentation/v1/segment.ts';
 import { type ImportResult, importFile } from '#tools/importer/import-file.ts';
 import { loadLibrary } from '#tools/library/load.ts';
 import { deleteWithUs } from '#tools/servers/watchdog.ts';
@@ -20,13 +20,12 @@ export const RETAIL_MAPPING = join(import.meta.dirname, '../importer/mappings/on
 /** Journeys, segments, templates and RFM thresholds, in force in every partition before the first event comes. */
 export async function prepareShop({ api, quiescence }: ShopCluster): Promise<void> {
   await api.segmentation.updateRfmSettings({
-    settings: {
+    settings: RfmSettings.fromPartial({
       recencyDays: THRESHOLDS.recencyDays,
       frequency: THRESHOLDS.frequency,
       monetaryMicros: Math.round(THRESHOLDS.monetary * 1e6),
       monetaryBasis: MonetaryBasis.MONETARY_BASIS_GROSS,
-      revision: 0,
-    },
+    }),
     requestId: 'e2e-rfm',
   });
   const { segments, templates, journeys } = await loadLibrary(api);

@@ -132,11 +132,13 @@ export interface SettingsPlace<T> {
   /** In force until they are stored for the first time. */
   readonly initial: T;
   readonly learn?: (written: ActiveDefinition) => void;
+  /** Adds what only answers have and is stored all the same. */
+  readonly complete?: (settings: T) => T;
 }
 
 /** Update of a kind that has one definition, which is there from the start. */
 export async function updateSettings<T extends { readonly revision: number }>(
-  { store, kind, message, id, initial, learn }: SettingsPlace<T>,
+  { store, kind, message, id, initial, learn, complete }: SettingsPlace<T>,
   settings: T | undefined,
   requestId: string,
   call: Call,
@@ -144,7 +146,8 @@ export async function updateSettings<T extends { readonly revision: number }>(
   const given = required('settings', settings);
   const body = { ...given, revision: 0 };
   const options = { ...writeOptions(requestId, call, given.revision), initial };
-  const { definition, revision } = await store.change(id, message.encode(body).finish(), () => body, options);
+  const next = () => complete?.(body) ?? body;
+  const { definition, revision } = await store.change(id, message.encode(body).finish(), next, options);
   learn?.({ kind, id, revision, deleted: false, body: message.encode(definition).finish() });
   return { ...definition, revision };
 }

@@ -67,8 +67,12 @@ export class StateReader<S> {
    * Where the clock of the customer's partition stands, milliseconds since 1970; 0 before its first record. On the event
    * clock this is "now" for reads.
    */
-  async clock(customerId: string): Promise<number> {
-    const tag = stageTag(this.stage, partitionOf(customerId, this.partitions));
+  clock(customerId: string): Promise<number> {
+    return this.partitionClock(partitionOf(customerId, this.partitions));
+  }
+
+  async partitionClock(partition: number): Promise<number> {
+    const tag = stageTag(this.stage, partition);
     const position = await this.redis.get(`${tag}:position`);
     return position ? (JSON.parse(position) as { clock: number }).clock : 0;
   }

@@ -15,33 +15,34 @@ import { type RpcService, rpcService } from '#lib/rpc/service.ts';
 import { type RunningStage, startStage } from '#lib/stream/stage.ts';
 import type { Logger } from '#lib/telemetry/logger.ts';
 import { KINDS } from './core/in-force.ts';
+import { Refresh } from './refresh.ts';
 import { Counters } from './rpc/counters.ts';
 import { CustomersRpc } from './rpc/customers-rpc.ts';
 import { DefinitionsRpc } from './rpc/definitions-rpc.ts';
 import { segmentationRpc } from './rpc/segmentation-rpc.ts';
 import { segmentationStage } from './stage.ts';
 import { Catalogue, PROFILE_KINDS } from './store/catalogue.ts';
-import { openStores } from './store/definition-stores.ts';
-import { openStates } from './store/states.ts';
+import { type DefinitionStores, openStores } from './store/definition-stores.ts';
+import { openStates, type States } from './store/states.ts';
 
-async function services(
-  config: ServiceConfig,
-  nats: NatsConnection,
-  redis: Redis,
+function services(
+  stores: DefinitionStores,
+  states: States,
   catalogue: Catalogue,
   uses: Uses,
   counters: Counters,
-): Promise<RpcService[]> {
-  const { partitions, clock, shopTimeZone, streamReplicas } = config;
-  const definitions = new DefinitionsRpc(await openStores(nats, streamReplicas, catalogue), catalogue, uses, counters);
-  const customers = new CustomersRpc(
-    openStates(redis, partitions, clock),
-    catalogue,
-    new ShopZone(shopTimeZone),
-    counters,
-  );
+  { shopTimeZone }: ServiceConfig,
+): RpcService[] {
+  const customers = new CustomersRpc(states, catalogue, new ShopZone(shopTimeZone), counters);
+  const cut = customers.cutPoints.bind(customers);
+  const definitions = new DefinitionsRpc(stores, catalogue, uses, counters, cut);
   return [rpcService(SegmentationServiceService, segmentationRpc(definitions, customers))];
 }
+
+const states = (redis: Redis, { partitions, clock }: ServiceConfig): States => openStates(redis, partitions, clock);
+
+const stores = (nats: NatsConnection, { streamReplicas }: ServiceConfig, catalogue: Catalogue) =>
+  openStores(nats, streamReplicas, catalogue);
 
 function counters({ profileAddr, serviceToken: token }: ServiceConfig, uses: Uses, logger: Logger): Counters {
   const connect = (name: 'own' | 'caller') =>
@@ -55,18 +56,24 @@ function counters({ profileAddr, serviceToken: token }: ServiceConfig, uses: Use
   return new Counters(connect, uses, logger);
 }
 
+const STATES = Symbol('states');
+const STORES = Symbol('definition stores');
+
 @Module({
   providers: [
     Catalogue,
     Uses,
     { provide: Counters, useFactory: counters, inject: [CONFIG, Uses, LOGGER] },
-    { provide: RPC_SERVICES, useFactory: services, inject: [CONFIG, NATS, REDIS, Catalogue, Uses, Counters] },
+    { provide: STATES, useFactory: states, inject: [REDIS, CONFIG] },
+    { provide: STORES, useFactory: stores, inject: [NATS, CONFIG, Catalogue] },
+    { provide: RPC_SERVICES, useFactory: services, inject: [STORES, STATES, Catalogue, Uses, Counters, CONFIG] },
   ],
   exports: [RPC_SERVICES],
 })
 class SegmentationModule implements OnModuleInit, OnModuleDestroy {
   #stage: RunningStage | undefined;
   #stopFollowing: (() => void) | undefined;
+  #refresh: Refresh | undefined;
 
   constructor(
     @Inject(CONFIG) private readonly config: ServiceConfig,
@@ -78,6 +85,8 @@ class SegmentationModule implements OnModuleInit, OnModuleDestroy {
     @Inject(Catalogue) private readonly catalogue: Catalogue,
     @Inject(Uses) private readonly uses: Uses,
     @Inject(Counters) private readonly counters: Counters,
+    @Inject(STATES) private readonly states: States,
+    @Inject(STORES) private readonly stores: DefinitionStores,
   ) {}
 
   async onModuleInit(): Promise<void> {
@@ -103,10 +112,19 @@ class SegmentationModule implements OnModuleInit, OnModuleDestroy {
     this.#stage = stage;
     this.readiness.add('stage', () => stage.ready());
     this.counters.start();
+    this.#refresh = new Refresh({
+      store: this.stores.rfm,
+      catalogue: this.catalogue,
+      states: this.states,
+      mine: () => stage.partitions().includes(0),
+      logger,
+    });
+    this.#refresh.start();
   }
 
   async onModuleDestroy(): Promise<void> {
     this.#stopFollowing?.();
+    await this.#refresh?.stop();
     await this.#stage?.stop();
   }
 }

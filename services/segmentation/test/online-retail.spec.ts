@@ -4,9 +4,10 @@ import { gunzipSync } from 'node:zlib';
 import { parse } from 'csv-parse/sync';
 import { expect, test } from 'vitest';
 import { Event, EventType } from '#gen/recur/log/v1/event.ts';
-import { MonetaryBasis, RfmSettings } from '#gen/recur/segmentation/v1/segment.ts';
+import { MonetaryBasis, RfmMethod, RfmSettings } from '#gen/recur/segmentation/v1/segment.ts';
 import { applyEvent, type Facts, orderFigures, ShopZone } from '#lib/facts/facts.ts';
-import { mean } from '../src/core/distribution.ts';
+import { cutPointsOf, inForce } from '../src/core/cut-points.ts';
+import { Population, type Rfm } from '../src/core/population.ts';
 import { RFM_CLASSES, rfmClass, rfmOf } from '../src/core/rfm.ts';
 
 /** Reference figures of the data set's README, worked out elsewhere: thresholds are the means, R,F,M high in that order. */
@@ -44,22 +45,21 @@ test('RFM classes of Online Retail equal the reference', () => {
   }
   expect(facts.size).toBe(3317);
 
-  const probe = RfmSettings.fromPartial({ recencyDays: 1, monetaryBasis: MonetaryBasis.MONETARY_BASIS_GROSS });
-  const all = [...facts.values()].map((one) => orderFigures(one));
-  const rfm = all.map((one) => rfmOf(one, probe, now)).filter((one) => one !== undefined);
-  const settings = {
-    ...probe,
-    recencyDays: mean(rfm.map((one) => one.recencyDays)),
-    frequency: mean(rfm.map((one) => one.frequency)),
-    monetaryMicros: mean(rfm.map((one) => one.monetaryMicros)),
-  };
+  const asked = RfmSettings.fromPartial({
+    method: RfmMethod.RFM_METHOD_MEANS,
+    monetaryBasis: MonetaryBasis.MONETARY_BASIS_GROSS,
+  });
+  const all = [...facts].map(([id, one]) => ({ id, figures: orderFigures(one) }));
+  const population = new Population();
+  for (const { id, figures } of all) population.add(id, rfmOf(figures, asked, now) as Rfm);
+  const settings = inForce({ ...asked, cutPoints: cutPointsOf(asked, population, { timeMs: now, complete: true }) });
   expect(settings.recencyDays).toBeCloseTo(92.6, 3);
   expect(settings.frequency).toBeCloseTo(3.4414, 4);
   expect(settings.monetaryMicros / 1e6).toBeCloseTo(1579.51, 2);
 
   const counts = Object.fromEntries(RFM_CLASSES.map((one) => [code(one), 0]));
-  for (const one of all) {
-    const found = rfmClass(one, settings, now);
+  for (const { figures } of all) {
+    const found = rfmClass(figures, settings, now);
     if (found !== undefined) counts[code(found)] = (counts[code(found)] ?? 0) + 1;
   }
   expect(counts).toEqual(EXPECTED);

@@ -1,19 +1,26 @@
 import { status } from '@grpc/grpc-js';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { Redis } from 'ioredis';
+import { pino } from 'pino';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { SegmentChange } from '#gen/recur/log/v1/changes.ts';
 import { Event, EventType } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { ProfileDefinitionServiceClient } from '#gen/recur/profile/v1/profile_definition_service.ts';
 import { Tag } from '#gen/recur/profile/v1/tag.ts';
-import { RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
+import { RfmMethod, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
 import { SegmentationServiceClient } from '#gen/recur/segmentation/v1/segmentation_service.ts';
+import { watchDefinitions } from '#lib/definitions/watch.ts';
 import { createClient } from '#lib/rpc/client.ts';
 import { decodeFrame, encodeFrame } from '#lib/stream/frames.ts';
 import { partitionOf, STREAMS, subjects } from '#lib/topology/topology.ts';
 import { type SpawnedService, spawnService, testSecrets } from '#tools/testkit/service.ts';
 import { withServers } from '#tools/testkit/with-servers.ts';
+import { Refresh } from '../src/refresh.ts';
+import { Catalogue } from '../src/store/catalogue.ts';
+import { openStores } from '../src/store/definition-stores.ts';
+import { openStates } from '../src/store/states.ts';
 
 const PARTITIONS = 4;
 const servers = withServers({ nats: true, redis: true });
@@ -180,6 +187,47 @@ test('other thresholds change classes; the population under them can be looked a
     .toBe('important_value');
   const bad = api.updateRfmSettings({ settings: { ...settings, recencyDays: 0 }, requestId: '' });
   await expect(bad).rejects.toMatchObject({ violations: [{ field: 'recency_days' }] });
+});
+
+test('quantiles are cut by the customers there are, and anew when the distribution has moved', async () => {
+  for (let i = 1; i <= 10; i++) await happen(`01q${i}`, order(`q${i}`, i * 100));
+  await expect.poll(() => segmentsOf('01q10').catch(() => []), { timeout: 5_000 }).toContain('buyers');
+  const settings = RfmSettings.fromPartial({ method: RfmMethod.RFM_METHOD_QUANTILES, bins: 2, recencyDays: 30 });
+  const { settings: stored } = await api.updateRfmSettings({ settings, requestId: 'q-1' });
+  // Two of before, of 120 and 10, and these: the median of 10, 100, 120, 200 … 1,000.
+  expect(stored?.cutPoints).toMatchObject({ frequency: [1], monetaryMicros: [450e6], customers: 12, partial: false });
+  const rfm = async (customerId: string) => {
+    const { rfm: found, rfmScores } = await api.listCustomerSegments({ customerId });
+    return { id: found?.id, reason: found?.reason, money: rfmScores?.monetaryScore, of: rfmScores?.settings?.revision };
+  };
+  const reason = expect.stringMatching(/M 500.00 > 450.00 .*quantiles of 12 customers, revision \d+$/);
+  await expect.poll(() => rfm('01q5'), { timeout: 5_000 }).toMatchObject({ money: 2, of: stored?.revision, reason });
+  expect((await rfm('01q4')).money).toBe(1);
+
+  const catalogue = new Catalogue();
+  const { rfm: store } = await openStores(nats, 1, catalogue);
+  const followed = watchDefinitions(nats, ['rfm']);
+  await catalogue.follow(followed);
+  const redis = new Redis(servers.redis.url);
+  const states = openStates(redis, PARTITIONS, 'live');
+  let clock = Date.now();
+  const parts = { store, catalogue, mine: () => true, logger: pino({ level: 'silent' }) };
+  const refresh = new Refresh({ ...parts, states: { ...states, clock: () => clock } });
+  for (let i = 1; i <= 4; i++) await happen(`01r${i}`, order(`r${i}`, 5_000));
+  await expect.poll(() => segmentsOf('01r4').catch(() => []), { timeout: 5_000 }).toContain('buyers');
+  await refresh.look();
+  // An hour has not passed.
+  expect(catalogue.rfm.revision).toBe(stored?.revision);
+  clock += 3_600_000;
+  await refresh.look();
+  expect(catalogue.rfm.cutPoints).toMatchObject({ monetaryMicros: [650e6], customers: 16 });
+  await expect.poll(() => rfm('01q5'), { timeout: 5_000 }).toMatchObject({ money: 1 });
+  const { revision } = catalogue.rfm;
+  clock += 3_600_000;
+  await refresh.look();
+  expect(catalogue.rfm.revision).toBe(revision);
+  followed.stop();
+  redis.disconnect();
 });
 
 test('after kill -9 everything goes on: nothing lost, nothing told twice', async () => {

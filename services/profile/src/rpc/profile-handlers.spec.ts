@@ -136,7 +136,7 @@ describe('what other services give', () => {
           asked.push(`segmentation ${customerId}`);
           const segments = [{ segmentId: 'vip', displayName: 'VIP', enteredMs: 1 }];
           const rfm = { id: 'lost', englishName: 'Lost', chineseName: '流失', sinceMs: 1, reason: '' };
-          return { customerId, segments, rfm, lifecycle: undefined };
+          return { customerId, segments, rfm, lifecycle: undefined, rfmScores: undefined };
         },
       },
       journey: { listEnrolments: async () => ({ customerId: 'c2', enrolments: [], past: [], assignments: [] }) },

@@ -10,6 +10,7 @@ import type {
 } from '#gen/recur/segmentation/v1/rule.ts';
 import type { LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
 import { MAX_WINDOW_DAYS } from '#lib/facts/facts.ts';
+import { binsOf } from './cut-points.ts';
 import { CATEGORY_FIGURES, ORDER_FIGURES } from './figures.ts';
 import { LIFECYCLE_STAGES } from './lifecycle.ts';
 import { RFM_CLASSES } from './rfm.ts';
@@ -52,6 +53,11 @@ export function checkRfmSettings(settings: RfmSettings): Violation[] {
   check.number('frequency', settings.frequency, 0, 10_000);
   check.number('monetary_micros', settings.monetaryMicros, 0, MAX_MICROS);
   check.oneOf('monetary_basis', String(settings.monetaryBasis), ['0', '1', '2']);
+  check.oneOf('method', String(settings.method), ['0', '1', '2', '3']);
+  const { bins, highScore, refreshMinutes } = settings;
+  if (bins !== 0) check.integer('bins', bins, 2, 10);
+  if (highScore !== 0) check.integer('high_score', highScore, 2, binsOf(settings));
+  if (refreshMinutes !== 0) check.integer('refresh_minutes', refreshMinutes, 1, 10_080);
   return check.violations;
 }
 

@@ -6,12 +6,12 @@ export function mean(values: readonly number[]): number {
   return sum / values.length;
 }
 
-/** 20, 40, 60 and 80 % quantiles, interpolated (type 7, as R and NumPy do). Empty without values. */
-export function quintiles(values: readonly number[]): number[] {
+/** The cuts of `parts` equal parts, interpolated (type 7, as R and NumPy do), ascending. Empty without values. */
+export function quantiles(values: readonly number[], parts: number): number[] {
   if (values.length === 0) return [];
   const sorted = Float64Array.from(values).sort();
-  return [0.2, 0.4, 0.6, 0.8].map((p) => {
-    const at = (sorted.length - 1) * p;
+  return Array.from({ length: parts - 1 }, (_, i) => {
+    const at = ((sorted.length - 1) * (i + 1)) / parts;
     const low = Math.floor(at);
     const a = sorted[low] as number;
     const b = sorted[Math.min(low + 1, sorted.length - 1)] as number;

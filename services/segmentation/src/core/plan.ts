@@ -5,6 +5,7 @@ import { Dirty, type Listeners, WordWatch } from './bounds.ts';
 import { type SegmentMove, segmentMove } from './changes.ts';
 import { compileCondition, compileRule, type Test } from './conditions.ts';
 import { countersRead } from './counting.ts';
+import { inForce } from './cut-points.ts';
 import { EventWatch } from './event-watch.ts';
 import { DEFAULT_LIFECYCLE } from './lifecycle.ts';
 import { conditionsOf, inOrder } from './references.ts';
@@ -70,7 +71,7 @@ export class Plan {
   }
 
   constructor(definitions: Definitions, zone: ShopZone) {
-    this.rfm = definitions.rfm ?? DEFAULT_RFM;
+    this.rfm = inForce(definitions.rfm ?? DEFAULT_RFM);
     this.lifecycle = definitions.lifecycle ?? DEFAULT_LIFECYCLE;
     const ordered = inOrder(definitions.segments);
     this.segments = ordered.map(({ id, revision, rule }) => ({

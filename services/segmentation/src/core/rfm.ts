@@ -1,7 +1,9 @@
-import { MonetaryBasis, RfmSettings } from '#gen/recur/segmentation/v1/segment.ts';
-import type { RfmClass } from '#gen/recur/segmentation/v1/segmentation_service.ts';
+import { MonetaryBasis, RfmMethod, RfmSettings } from '#gen/recur/segmentation/v1/segment.ts';
+import type { RfmClass, RfmScores } from '#gen/recur/segmentation/v1/segmentation_service.ts';
 import type { OrderFigures } from '#lib/facts/facts.ts';
+import { binsOf, isCut } from './cut-points.ts';
 import { DAY_MS, daysInMs } from './figures.ts';
+import type { Rfm } from './population.ts';
 
 const named = (id: string, rfm: string, englishName: string, chineseName: string): RfmClass => ({
   id,
@@ -32,14 +34,6 @@ export const DEFAULT_RFM: RfmSettings = RfmSettings.fromPartial({
   monetaryBasis: MonetaryBasis.MONETARY_BASIS_NET,
 });
 
-/** What is compared with the thresholds. */
-export interface Rfm {
-  /** 24-hour days since the last order. */
-  readonly recencyDays: number;
-  readonly frequency: number;
-  readonly monetaryMicros: number;
-}
-
 /** Undefined without an order. */
 export function rfmOf(figures: OrderFigures, settings: RfmSettings, now: number): Rfm | undefined {
   if (figures.kept < 1 || figures.lastMs === undefined) return undefined;
@@ -54,26 +48,60 @@ export function rfmOf(figures: OrderFigures, settings: RfmSettings, now: number)
 /** The class of a customer with these figures; undefined without an order. */
 export function rfmClass(figures: OrderFigures, settings: RfmSettings, now: number): RfmClass | undefined {
   const rfm = rfmOf(figures, settings, now);
-  if (rfm === undefined || figures.lastMs === undefined) return undefined;
-  const recent = now - figures.lastMs <= daysInMs(settings.recencyDays);
-  const frequent = rfm.frequency > settings.frequency;
-  const rich = rfm.monetaryMicros > settings.monetaryMicros;
-  return RFM_CLASSES[(recent ? 4 : 0) + (frequent ? 2 : 0) + (rich ? 1 : 0)];
+  return rfm && classOf(rfm, settings);
 }
 
-/** Why, in one line: each figure, how it compares, and its threshold. */
-export function rfmReason(figures: OrderFigures, settings: RfmSettings, now: number): string {
+/** @param settings as they are in force (cut-points.ts) */
+export function classOf({ recencyDays, frequency, monetaryMicros }: Rfm, settings: RfmSettings): RfmClass {
+  const recent = daysInMs(recencyDays) <= daysInMs(settings.recencyDays);
+  const frequent = frequency > settings.frequency;
+  const rich = monetaryMicros > settings.monetaryMicros;
+  return RFM_CLASSES[(recent ? 4 : 0) + (frequent ? 2 : 0) + (rich ? 1 : 0)] as RfmClass;
+}
+
+/** Each figure, with its score; undefined without an order. `settings` as they are in force. */
+export function rfmScores(figures: OrderFigures, settings: RfmSettings, now: number): RfmScores | undefined {
   const rfm = rfmOf(figures, settings, now);
-  if (rfm === undefined || figures.lastMs === undefined) return 'no order that was kept';
+  if (rfm === undefined || figures.lastMs === undefined) return undefined;
+  const elapsed = now - figures.lastMs;
+  const { recencyDays, frequency, monetaryMicros } = cutsOf(settings);
+  return {
+    ...rfm,
+    recencyScore: 1 + recencyDays.filter((cut) => elapsed <= daysInMs(cut)).length,
+    frequencyScore: 1 + frequency.filter((cut) => rfm.frequency > cut).length,
+    monetaryScore: 1 + monetaryMicros.filter((cut) => rfm.monetaryMicros > cut).length,
+    settings,
+  };
+}
+
+function cutsOf({ cutPoints, recencyDays, frequency, monetaryMicros, ...settings }: RfmSettings) {
+  if (cutPoints !== undefined && isCut(settings as RfmSettings)) return cutPoints;
+  return { recencyDays: [recencyDays], frequency: [frequency], monetaryMicros: [monetaryMicros] };
+}
+
+/** Why, in one line: each figure, how it compares, and its threshold; and where that comes from. */
+export function rfmReason(figures: OrderFigures, settings: RfmSettings, now: number): string {
+  const scores = rfmScores(figures, settings, now);
+  if (scores === undefined || figures.lastMs === undefined) return 'no order that was kept';
   const recent = now - figures.lastMs <= daysInMs(settings.recencyDays) ? '<=' : '>';
-  const frequent = rfm.frequency > settings.frequency ? '>' : '<=';
-  const rich = rfm.monetaryMicros > settings.monetaryMicros ? '>' : '<=';
+  const frequent = scores.frequency > settings.frequency ? '>' : '<=';
+  const rich = scores.monetaryMicros > settings.monetaryMicros ? '>' : '<=';
   const basis = settings.monetaryBasis === MonetaryBasis.MONETARY_BASIS_GROSS ? 'gross' : 'net';
   return (
-    `R ${days(rfm.recencyDays)} d ${recent} ${days(settings.recencyDays)}, ` +
-    `F ${rfm.frequency} ${frequent} ${number(settings.frequency)}, ` +
-    `M ${money(rfm.monetaryMicros)} ${rich} ${money(settings.monetaryMicros)} (${basis})`
+    `R ${days(scores.recencyDays)} d ${recent} ${days(settings.recencyDays)}, ` +
+    `F ${scores.frequency} ${frequent} ${number(settings.frequency)}, ` +
+    `M ${money(scores.monetaryMicros)} ${rich} ${money(settings.monetaryMicros)} (${basis})${origin(scores, settings)}`
   );
+}
+
+function origin({ recencyScore, frequencyScore, monetaryScore }: RfmScores, settings: RfmSettings): string {
+  const { cutPoints, method, revision } = settings;
+  if (!isCut(settings)) return '';
+  if (cutPoints === undefined) return ', no cut points yet';
+  const from = `of ${cutPoints.customers} customers, revision ${revision}`;
+  if (method === RfmMethod.RFM_METHOD_MEANS) return `, means ${from}`;
+  const scores = `${recencyScore} ${frequencyScore} ${monetaryScore}`;
+  return `, scores ${scores} of ${binsOf(settings)}, quantiles ${from}`;
 }
 
 /** When time alone changes the class; Infinity: never. */

@@ -1,3 +1,4 @@
+import type { RfmCutPoints, RfmSettings } from '#gen/recur/segmentation/v1/segment.ts';
 import type * as api from '#gen/recur/segmentation/v1/segmentation_service.ts';
 import type { ShopZone } from '#lib/facts/facts.ts';
 import { orderFigures } from '#lib/facts/facts.ts';
@@ -6,25 +7,25 @@ import { invalidArgument, notFound } from '#lib/rpc/errors.ts';
 import { checkRfmSettings, checkSegment } from '../core/check.ts';
 import { compileRule } from '../core/conditions.ts';
 import { withCounters } from '../core/counting.ts';
-import { mean, quintiles } from '../core/distribution.ts';
+import { cutPointsOf, inForce } from '../core/cut-points.ts';
+import { quantiles } from '../core/distribution.ts';
 import { LIFECYCLE_STAGES, lifecycleReason } from '../core/lifecycle.ts';
+import { Population, type Rfm } from '../core/population.ts';
 import { checkProfileReferences, checkReferences } from '../core/references.ts';
-import { RFM_CLASSES, rfmClass, rfmOf, rfmReason } from '../core/rfm.ts';
+import { classOf, RFM_CLASSES, rfmOf, rfmReason, rfmScores } from '../core/rfm.ts';
 import type { CustomerState } from '../core/state.ts';
 import { View } from '../core/view.ts';
 import type { Catalogue } from '../store/catalogue.ts';
+import { cutPoints } from '../store/cutting.ts';
 import type { States } from '../store/states.ts';
+import { type Walked, walk } from '../store/walk.ts';
 import type { Counters } from './counters.ts';
 import { decodePageToken, encodePageToken } from './page-token.ts';
 
-/** Customers looked at in one step; between steps other calls get their turn. */
-const STEP = 500;
 const MAX_MS = 5_000;
 /** Left of the caller's deadline for the answer. */
 const MARGIN_MS = 300;
 const MAX_SAMPLE = 20;
-/** Customers whose figures are kept to work out quantiles. */
-const MAX_FIGURES = 1_000_000;
 const MAX_CUSTOMER_ID = 128;
 
 /** Where customers stand, and how they would under other rules. */
@@ -52,7 +53,8 @@ export class CustomersRpc {
     const { state } = found;
     const now = await this.#states.now(found.customerId);
     const figures = orderFigures(state.facts);
-    const { rfm, lifecycle } = this.#catalogue;
+    const { lifecycle } = this.#catalogue;
+    const rfm = inForce(this.#catalogue.rfm);
     const segments = [...state.members.entries()].map(([segmentId, enteredMs]) => ({
       segmentId,
       displayName: this.#catalogue.segment(segmentId)?.displayName ?? '',
@@ -69,6 +71,7 @@ export class CustomersRpc {
         state.lifecycleSinceMs,
         lifecycleReason(figures, lifecycle, now),
       ),
+      rfmScores: rfmScores(figures, rfm, now),
     };
   }
 
@@ -128,56 +131,42 @@ export class CustomersRpc {
     const settings = request.settings ?? this.#catalogue.rfm;
     const wrong = checkRfmSettings(settings);
     if (wrong.length > 0) throw invalidArgument(wrong);
-    const customers: Record<string, number> = {};
-    for (const { id } of RFM_CLASSES) customers[id] = 0;
-    const recency: number[] = [];
-    const frequency: number[] = [];
-    const money: number[] = [];
-    const walk = await this.#walk(call, (_customerId, state, now) => {
+    const population = new Population();
+    const walked = await this.#walk(call, (customerId, state, now) => {
       const figures = orderFigures(state.facts);
       const rfm = rfmOf(figures, settings, now);
-      const id = rfmClass(figures, settings, now)?.id;
-      if (rfm === undefined || id === undefined) return;
-      customers[id] = (customers[id] ?? 0) + 1;
-      if (recency.length >= MAX_FIGURES) return;
-      recency.push(rfm.recencyDays);
-      frequency.push(rfm.frequency);
-      money.push(rfm.monetaryMicros);
+      if (rfm !== undefined) population.add(customerId, rfm);
     });
-    const distribution = (values: number[]) => ({ mean: mean(values), quintiles: quintiles(values) });
+    const cut = cutPointsOf(settings, population, walked);
+    const inUse = inForce({ ...settings, cutPoints: cut });
+    const customers = population.countBy((rfm) => classOf(rfm, inUse).id);
+    const distribution = (figure: keyof Rfm) => ({
+      mean: population.mean(figure),
+      quintiles: quantiles(population.values(figure), 5),
+    });
     return {
-      customers,
-      ...walk,
-      recencyDays: distribution(recency),
-      frequency: distribution(frequency),
-      monetaryMicros: distribution(money),
+      customers: Object.fromEntries(RFM_CLASSES.map(({ id }) => [id, customers.get(id) ?? 0])),
+      ...walked,
+      recencyDays: distribution('recencyDays'),
+      frequency: distribution('frequency'),
+      monetaryMicros: distribution('monetaryMicros'),
+      cutPoints: cut,
     };
   }
 
   /** Shows every stored customer, until time runs out. */
-  async #walk(
-    call: Call,
-    show: (customerId: string, state: CustomerState, now: number) => void,
-  ): Promise<{ evaluated: number; complete: boolean; timeMs: number }> {
+  #walk(call: Call, show: (customerId: string, state: CustomerState, now: number) => void): Promise<Walked> {
+    return walk(this.#states, this.#ended(call), show);
+  }
+
+  /** Where the customers of now are cut by these settings, as far as there is time to look. */
+  cutPoints(settings: RfmSettings, call: Call): Promise<RfmCutPoints | undefined> {
+    return cutPoints(this.#states, settings, this.#ended(call));
+  }
+
+  #ended(call: Call): () => boolean {
     const until = this.#until(call);
-    let evaluated = 0;
-    let timeMs = 0;
-    for (let partition = 0; partition < this.#states.partitions; partition++) {
-      let cursor = '0';
-      let now: number | undefined;
-      do {
-        if (Date.now() >= until || call.signal.aborted) return { evaluated, complete: false, timeMs };
-        const page = await this.#states.scan(partition, cursor, STEP);
-        cursor = page.cursor;
-        const first = page.customers[0];
-        if (first === undefined) continue;
-        now ??= await this.#states.now(first.customerId);
-        timeMs = Math.max(timeMs, now);
-        for (const { customerId, state } of page.customers) show(customerId, state, Math.max(now, state.evaluatedMs));
-        evaluated += page.customers.length;
-      } while (cursor !== '0');
-    }
-    return { evaluated, complete: true, timeMs };
+    return () => Date.now() >= until || call.signal.aborted;
   }
 
   #until(call: Call): number {

@@ -1,11 +1,12 @@
-import { LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
+import { LifecycleSettings, type RfmCutPoints, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
 import type * as api from '#gen/recur/segmentation/v1/segmentation_service.ts';
 import { DefinitionCalls, updateSettings } from '#lib/definitions/calls.ts';
 import type { Uses } from '#lib/definitions/uses.ts';
 import type { Call } from '#lib/rpc/call.ts';
 import type { ActiveDefinition } from '#lib/stream/processor.ts';
-import { checkSegment } from '../core/check.ts';
+import { checkRfmSettings, checkSegment } from '../core/check.ts';
 import { withCounters } from '../core/counting.ts';
+import { isCut } from '../core/cut-points.ts';
 import { KINDS, SETTINGS_ID } from '../core/in-force.ts';
 import { DEFAULT_LIFECYCLE } from '../core/lifecycle.ts';
 import { DEFAULT_RFM, RFM_CLASSES } from '../core/rfm.ts';
@@ -22,7 +23,17 @@ export class DefinitionsRpc {
   readonly #catalogue: Catalogue;
   readonly #counters: Counters;
 
-  constructor(stores: DefinitionStores, catalogue: Catalogue, uses: Uses, counters: Counters) {
+  readonly #cut: (settings: RfmSettings, call: Call) => Promise<RfmCutPoints | undefined>;
+
+  /** @param cut where the customers of now are cut, as far as the caller waits for it */
+  constructor(
+    stores: DefinitionStores,
+    catalogue: Catalogue,
+    uses: Uses,
+    counters: Counters,
+    cut: (settings: RfmSettings, call: Call) => Promise<RfmCutPoints | undefined>,
+  ) {
+    this.#cut = cut;
     this.#counters = counters;
     this.#stores = stores;
     this.#catalogue = catalogue;
@@ -75,8 +86,11 @@ export class DefinitionsRpc {
 
   async updateRfm({ settings, requestId }: api.UpdateRfmSettingsRequest, call: Call) {
     const { rfm: store } = this.#stores;
-    const place = { ...this.#place, store, kind: KINDS.rfm, message: RfmSettings, initial: DEFAULT_RFM };
-    return { settings: await updateSettings(place, settings, requestId, call) };
+    const given = settings && { ...settings, cutPoints: undefined };
+    const found = given && isCut(given) && checkRfmSettings(given).length === 0 && (await this.#cut(given, call));
+    const complete = (asked: RfmSettings) => ({ ...asked, cutPoints: found || undefined });
+    const place = { ...this.#place, store, kind: KINDS.rfm, message: RfmSettings, initial: DEFAULT_RFM, complete };
+    return { settings: await updateSettings(place, given, requestId, call) };
   }
 
   getLifecycle(): api.GetLifecycleSettingsResponse {

@@ -14,6 +14,8 @@ export interface States {
   ): Promise<{ cursor: string; customers: { customerId: string; state: CustomerState }[] }>;
   /** Milliseconds since 1970; on the event clock where the customer's partition stands. */
   now(customerId: string): number | Promise<number>;
+  /** The cluster's: on the event clock that of the partition that stands furthest. */
+  clock(): number | Promise<number>;
 }
 
 export function openStates(redis: Redis, partitions: number, clock: 'live' | 'event'): States {
@@ -23,5 +25,11 @@ export function openStates(redis: Redis, partitions: number, clock: 'live' | 'ev
     get: (customerId) => reader.get(customerId),
     scan: (partition, cursor, limit) => reader.scan(partition, cursor, limit),
     now: clock === 'live' ? () => Date.now() : (customerId) => reader.clock(customerId),
+    clock: clock === 'live' ? () => Date.now() : () => furthest(reader, partitions),
   };
+}
+
+async function furthest(reader: StateReader<CustomerState>, partitions: number): Promise<number> {
+  const clocks = await Promise.all(Array.from({ length: partitions }, (_, p) => reader.partitionClock(p)));
+  return Math.max(...clocks);
 }
