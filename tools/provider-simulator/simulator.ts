@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { AliyunWire } from './aliyun.ts';
 import { Behaviour, type Fate, type Settings } from './behaviour.ts';
+import { TencentWire } from './tencent.ts';
 import { WebhookWire } from './webhook.ts';
 import type { Accepted, Answer, Call, Desk, Wire } from './wire.ts';
 
@@ -9,6 +10,7 @@ import type { Accepted, Answer, Call, Desk, Wire } from './wire.ts';
 export const SIMULATOR_KEYS = {
   accessKeyId: 'simulated-id',
   accessKeySecret: 'simulated-secret',
+  smsAppId: '1400000000',
   webhookSecret: `whsec_${Buffer.alloc(32, 's').toString('base64')}`,
 } as const;
 
@@ -35,8 +37,12 @@ export class Simulator {
   private readonly wires: readonly Wire[];
 
   constructor() {
-    const { accessKeyId, accessKeySecret, webhookSecret } = SIMULATOR_KEYS;
-    this.wires = [new AliyunWire({ id: accessKeyId, secret: accessKeySecret }), new WebhookWire(webhookSecret)];
+    const { accessKeyId: id, accessKeySecret: secret, smsAppId: appId, webhookSecret } = SIMULATOR_KEYS;
+    this.wires = [
+      new AliyunWire({ id, secret }),
+      new TencentWire({ id, secret, appId }),
+      new WebhookWire(webhookSecret),
+    ];
     this.server = createServer((request, response) => {
       this.handle(request, response).catch(() => response.socket?.destroy());
     });

@@ -20,9 +20,11 @@ export interface MessagingConfig extends ConfigWith<'sealingKeys' | 'smtpUrl' | 
 
 export interface SmsConfig {
   /** SMS_PROVIDER */
-  readonly provider: 'aliyun';
-  /** SMS_CREDENTIALS_FILE: a JSON object with `access_key_id` and `access_key_secret`. */
+  readonly provider: 'aliyun' | 'tencent';
+  /** SMS_CREDENTIALS_FILE: a JSON object with `access_key_id` and `access_key_secret` (of Tencent: SecretId, SecretKey). */
   readonly credentials: AccessKey;
+  /** SMS_APP_ID: SmsSdkAppId; only of Tencent, and needed there. */
+  readonly appId: string;
   /** SMS_ENDPOINT: where the provider is, https://host; its own address unless set. */
   readonly endpoint: string | undefined;
   /** SMS_CONNECTIONS: calls under way at a time, 1–64, 8 unless set. */
@@ -55,12 +57,14 @@ function senderOf(settings: Settings, mailFrom: string | undefined): MessagingCo
 }
 
 function smsOf(settings: Settings): SmsConfig | undefined {
-  const provider = settings.oneOf('SMS_PROVIDER', ['aliyun'], { otherwise: undefined });
+  const provider = settings.oneOf('SMS_PROVIDER', ['aliyun', 'tencent'], { otherwise: undefined });
   const credentials = settings.file('SMS_CREDENTIALS_FILE', parseAccessKey, { otherwise: undefined });
   const endpoint = settings.url('SMS_ENDPOINT', ['http:', 'https:'], { otherwise: undefined });
+  const appId = settings.text('SMS_APP_ID', { otherwise: '', pattern: /^\d{1,20}$/, rule: 'must be digits' });
   const connections = settings.integer('SMS_CONNECTIONS', { min: 1, max: 64, otherwise: 8 });
   const perSecond = settings.integer('SMS_PER_SECOND', { min: 1, max: 5000, otherwise: 50 });
   if (provider === undefined) return undefined;
   if (credentials === undefined) settings.missing('SMS_CREDENTIALS_FILE');
-  return { provider, credentials: credentials ?? { id: '', secret: '' }, endpoint, connections, perSecond };
+  if (provider === 'tencent' && appId === '') settings.missing('SMS_APP_ID');
+  return { provider, credentials: credentials ?? { id: '', secret: '' }, appId, endpoint, connections, perSecond };
 }

@@ -1,4 +1,4 @@
-import type { MessagingConfig } from '../config.ts';
+import type { MessagingConfig, SmsConfig } from '../config.ts';
 import type { Tokens } from '../links/tokens.ts';
 import type { Channel } from './channel.ts';
 import type { Composer } from './email/compose.ts';
@@ -6,7 +6,8 @@ import { EmailChannel } from './email/email.ts';
 import { SentLookup } from './email/lookup.ts';
 import type { SmtpTransport } from './email/smtp.ts';
 import { AliyunSms } from './sms/aliyun.ts';
-import { SmsChannel } from './sms/sms.ts';
+import { SmsChannel, type SmsProvider } from './sms/sms.ts';
+import { TencentSms } from './sms/tencent.ts';
 import { WebhookChannel } from './webhook/webhook.ts';
 import type { Writer } from './writer.ts';
 
@@ -26,9 +27,8 @@ export async function openChannels(c: MessagingConfig, parts: ChannelParts): Pro
   const lookup = c.smtpLookupUrl === undefined ? undefined : new SentLookup(c.smtpLookupUrl);
   const channels: Channel[] = [new EmailChannel({ ...parts, connections: c.smtpConnections, lookup }) as Channel];
   if (c.sms) {
-    const { credentials, endpoint, connections, perSecond } = c.sms;
-    const key = { accessKeyId: credentials.id, accessKeySecret: credentials.secret };
-    const provider = await AliyunSms.open({ ...key, endpoint });
+    const { connections, perSecond } = c.sms;
+    const provider = await openSms(c.sms);
     channels.push(new SmsChannel({ ...parts, provider, connections, perSecond }) as Channel);
   }
   if (c.webhookSecrets) {
@@ -36,4 +36,9 @@ export async function openChannels(c: MessagingConfig, parts: ChannelParts): Pro
     channels.push(new WebhookChannel({ ...parts, secrets, connections: WEBHOOK_CONNECTIONS }) as Channel);
   }
   return new Map(channels.map((channel) => [channel.name, channel]));
+}
+
+function openSms({ provider, credentials: { id, secret }, appId, endpoint }: SmsConfig): Promise<SmsProvider> {
+  if (provider === 'tencent') return TencentSms.open({ secretId: id, secretKey: secret, appId, endpoint });
+  return AliyunSms.open({ accessKeyId: id, accessKeySecret: secret, endpoint });
 }

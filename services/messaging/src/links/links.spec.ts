@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { KeyRing } from '#lib/seal/keys.ts';
 import { Sealer } from '#lib/seal/sealer.ts';
 import { Links } from './mark-up.ts';
-import { aliyunReceipts, BadReceiptError, ownReceipts } from './provider-receipts.ts';
+import { aliyunReceipts, BadReceiptError, ownReceipts, tencentReceipts } from './provider-receipts.ts';
 import { eventOf } from './receipt.ts';
 import { Tokens, type TokenUse } from './tokens.ts';
 
@@ -100,6 +100,32 @@ describe('receipts', () => {
       { kind: 'bounced', bounceType: 'hard', reason: 'MK:0001' },
       { kind: 'bounced', bounceType: 'soft', reason: 'MK:0005' },
     ]);
+  });
+
+  it('of Tencent: the same, and of accounts that give no context back, nothing', () => {
+    const status = {
+      user_receive_time: '2026-05-05 20:00:00',
+      nationcode: '86',
+      mobile: '139',
+      sid: 's1',
+      ext: reference,
+    };
+    const bodies = [
+      { ...status, report_status: 'SUCCESS', errmsg: 'DELIVRD' },
+      { ...status, report_status: 'FAIL', errmsg: 'MK:0001' },
+      { ...status, report_status: 'FAIL', errmsg: 'MK:0005' },
+      { ...status, report_status: 'SUCCESS', errmsg: 'DELIVRD', ext: undefined },
+    ];
+    const { receipts, foreign } = tencentReceipts(bodies, tokens, Date.parse('2026-05-06T00:00Z'));
+    expect(foreign).toBe(1);
+    expect(receipts).toMatchObject([
+      { kind: 'delivered', key: 'k1', channel: 'sms', timeMs: Date.parse('2026-05-05T12:00Z') },
+      { kind: 'bounced', bounceType: 'hard', reason: 'MK:0001' },
+      { kind: 'bounced', bounceType: 'soft', reason: 'MK:0005' },
+    ]);
+    expect(() => tencentReceipts([{ ...bodies[0], errmsg: 7, report_status: 'FAIL' }], tokens, 0)).toThrow(
+      'the body[0].errmsg must be a text',
+    );
   });
 
   it('of a gateway: each field checked, and named when it is wrong', () => {

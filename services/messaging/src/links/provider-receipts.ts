@@ -29,17 +29,30 @@ export function aliyunReceipts(body: unknown, tokens: Tokens, now: number): Take
   return each(body, 'the body', (item, at) => {
     const reference = tokens.read('receipt', textOf(item, 'out_id', at));
     if (!reference) return undefined;
-    const timeMs = within(Date.parse(`${textOf(item, 'report_time', at).replace(' ', 'T')}Z`) - CHINA_MS, now);
+    const timeMs = within(chinaTime(textOf(item, 'report_time', at)), now);
     if (item.success === true) return { ...reference, kind: 'delivered', timeMs };
-    const code = textOf(item, 'err_code', at).slice(0, 64);
-    return {
-      ...reference,
-      kind: 'bounced',
-      timeMs,
-      bounceType: NO_SUCH_NUMBER.has(code) ? 'hard' : 'soft',
-      reason: code,
-    };
+    return { ...reference, ...bounceOf(textOf(item, 'err_code', at)), timeMs };
   });
+}
+
+/** Tencent Cloud's: a list too. `ext` is the SessionContext, where the account has it switched on; only Recur can make one. */
+export function tencentReceipts(body: unknown, tokens: Tokens, now: number): Taken {
+  return each(body, 'the body', (item, at) => {
+    const reference = tokens.read('receipt', item.ext === undefined ? '' : textOf(item, 'ext', at));
+    if (!reference) return undefined;
+    const timeMs = within(chinaTime(textOf(item, 'user_receive_time', at)), now);
+    if (textOf(item, 'report_status', at) === 'SUCCESS') return { ...reference, kind: 'delivered', timeMs };
+    return { ...reference, ...bounceOf(textOf(item, 'errmsg', at)), timeMs };
+  });
+}
+
+function chinaTime(text: string): number {
+  return Date.parse(`${text.replace(' ', 'T')}Z`) - CHINA_MS;
+}
+
+function bounceOf(text: string): Pick<Receipt, 'kind' | 'bounceType' | 'reason'> {
+  const code = text.slice(0, 64);
+  return { kind: 'bounced', bounceType: NO_SUCH_NUMBER.has(code) ? 'hard' : 'soft', reason: code };
 }
 
 /** Recur's own form, for whatever provider a gateway of the shop speaks to: `{"receipts": [{"reference", "type", …}]}`. */

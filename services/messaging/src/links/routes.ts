@@ -4,7 +4,7 @@ import { Webhook } from 'standardwebhooks';
 import type { Logger } from '#lib/telemetry/logger.ts';
 import type { EventWriter } from './event-writer.ts';
 import { GONE_PAGE, PIXEL, UNSUBSCRIBE_PAGE, UNSUBSCRIBED_PAGE } from './pages.ts';
-import { aliyunReceipts, BadReceiptError, ownReceipts, type Taken } from './provider-receipts.ts';
+import { aliyunReceipts, BadReceiptError, ownReceipts, type Taken, tencentReceipts } from './provider-receipts.ts';
 import { eventOf, type Receipt, type ReceiptKind } from './receipt.ts';
 import type { Tokens, TokenUse } from './tokens.ts';
 
@@ -50,6 +50,7 @@ export class Routes implements OnModuleInit {
       scope.get('/m/u/:token', get, (request: Link, reply) => this.asked(request, reply));
       scope.post('/m/u/:token', (request: Link, reply) => this.unsubscribed(request, reply));
       scope.post('/m/receipts/aliyun', (request, reply) => this.aliyun(request, reply));
+      scope.post('/m/receipts/tencent', (request, reply) => this.tencent(request, reply));
       if (this.verifiers.length > 0) scope.post('/m/receipts', (request, reply) => this.own(request, reply));
       done();
     });
@@ -89,6 +90,11 @@ export class Routes implements OnModuleInit {
     const answer = await this.take(request, (body, now) => aliyunReceipts(body, this.parts.tokens, now));
     // The provider repeats what was not answered with code 0.
     return reply.code(answer.status).send({ code: answer.status === 200 ? 0 : 1, msg: answer.message });
+  }
+
+  private async tencent(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const answer = await this.take(request, (body, now) => tencentReceipts(body, this.parts.tokens, now));
+    return reply.code(answer.status).send({ result: answer.status === 200 ? 0 : 1, errmsg: answer.message });
   }
 
   private async own(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {

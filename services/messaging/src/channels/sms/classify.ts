@@ -17,6 +17,9 @@ const UNREACHED = new Set([
   'CERT_HAS_EXPIRED',
 ]);
 
+/** Codes of the system and of Node, such as ECONNRESET, ERR_STREAM_PREMATURE_CLOSE: nobody answered. */
+const SYSTEM = /^(E[A-Z]+|ERR_[A-Z_]+|UND_ERR_[A-Z_]+)$/;
+
 /**
  * What a provider's error code, or an error of its SDK, means for the message. Only codes go into reasons: messages of SDKs
  * quote the address called, with the number in it.
@@ -26,7 +29,7 @@ export function classify(error: { code?: unknown; statusCode?: unknown }, provid
   const reason = `${provider} ${/^[\w.:-]+$/.test(code) ? code : 'no answer'}`;
   if (UNREACHED.has(code)) return { kind: 'later', reason, reached: false };
   if (has(codes.later, code)) return { kind: 'later', reason, reached: true };
-  const isAnswer = code !== '' && (code.includes('.') || !/^E[A-Z]+$/.test(code));
+  const isAnswer = code !== '' && !SYSTEM.test(code);
   const status = typeof error.statusCode === 'number' ? error.statusCode : 200;
   if (!isAnswer || status >= 500 || has(codes.lost, code)) return { kind: 'lost', reason };
   return { kind: 'refused', reason };
