@@ -73,7 +73,11 @@ function arrive(node: Node, place: Place): Outcome {
 
 function tell({ run, enrolment }: Place, outcome: Outcome, cameBy: string): void {
   const branch = outcome.is === 'go' ? (outcome.branch ?? '') : '';
-  const reason = outcome.is === 'go' && outcome.reason !== undefined ? outcome.reason : cameBy;
+  const told = outcome.is === 'go' && outcome.reason !== undefined ? outcome.reason : cameBy;
+  const { expressionFailure } = enrolment;
+  const failed = expressionFailure === '' ? '' : `expression failed: ${expressionFailure}`;
+  enrolment.expressionFailure = '';
+  const reason = [told, failed].filter((part) => part !== '').join('; ');
   run.effects.step(stepOf(enrolment, StepAction.STEP_ACTION_REACHED, branch, reason));
   if (outcome.is !== 'go') return;
   if (outcome.exposure !== undefined) run.effects.exposure(outcome.exposure);

@@ -16,6 +16,7 @@ import { type OpeningHours, openingHours } from './dates/opening.ts';
 import { dateRule, type Moments, momentsOf } from './dates/schedule.ts';
 import { parseDuration, parseLocalTime } from './definition/duration.ts';
 import { requestName } from './event/peek.ts';
+import { Expression } from './expression/expression.ts';
 
 /** One version of a journey, made ready: nodes by id, durations as numbers. */
 export interface CompiledVersion {
@@ -32,6 +33,8 @@ export interface CompiledVersion {
   /** When customers enter by time alone. */
   readonly occasion: Occasion | undefined;
   readonly goalWithinMs: number;
+  /** By their text. */
+  readonly expressions: ReadonlyMap<string, Expression>;
   /** Event properties conditions of nodes read later. */
   readonly neededProperties: ReadonlySet<string>;
   /** Experiments of its splits and of its hold-out. */
@@ -158,6 +161,7 @@ function compileVersion(id: string, { version }: JourneyVersion, definition: Jou
   const openings = new Map<string, OpeningHours>();
   const needed = new Set<string>();
   const experiments = new Set([holdOutExperiment(id)]);
+  const expressions = new Map(expressionsOf(definition).map((text) => [text, new Expression(text)]));
   for (const { id: nodeId, kind } of definition.nodes) {
     if (kind?.$case === 'wait') {
       const { duration, untilLocalTime, untilDate, untilOpen } = kind.value;
@@ -175,6 +179,7 @@ function compileVersion(id: string, { version }: JourneyVersion, definition: Jou
   for (const { triggerProperty } of eventMatches(definition).flatMap(({ where }) => where)) {
     if (triggerProperty !== '') addPath(triggerProperty, needed);
   }
+  for (const { triggerNames } of expressions.values()) for (const name of triggerNames) needed.add(name);
   return {
     version,
     definition,
@@ -184,6 +189,7 @@ function compileVersion(id: string, { version }: JourneyVersion, definition: Jou
     dates,
     openings,
     occasion: occasionOf(definition.trigger),
+    expressions,
     goalWithinMs: milliseconds(definition.goal?.within ?? ''),
     neededProperties: needed,
     experiments,
@@ -207,6 +213,18 @@ function milliseconds(duration: string): number {
 
 function addNeeded({ kind }: BranchCondition, needed: Set<string>): void {
   if (kind?.$case === 'trigger') addPath(kind.value.property, needed);
+}
+
+/** All there are, in events, branches and what nodes set. */
+function expressionsOf(definition: JourneyDefinition): string[] {
+  const ofNodes = definition.nodes.flatMap(({ kind }) => {
+    if (kind?.$case === 'updateTraits' || kind?.$case === 'emitEvent') return Object.values(kind.value.expressions);
+    if (kind?.$case !== 'branch') return [];
+    const conditions = kind.value.ways.flatMap((way) => way.conditions);
+    return conditions.map((condition) => (condition.kind?.$case === 'expression' ? condition.kind.value : ''));
+  });
+  const ofEvents = eventMatches(definition).map(({ expression }) => expression);
+  return [...ofEvents, ...ofNodes].filter((text) => text !== '');
 }
 
 /** A path is found under its first part. */

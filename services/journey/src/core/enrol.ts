@@ -22,15 +22,42 @@ export const RefuseReason = {
   reentryAfter: (days: number) => `reentry_after_${days}_days`,
   holdOut: 'hold_out',
   outranked: (journeyId: string) => `outranked: ${journeyId}`,
+  /** Of the trigger: nobody can tell whether it fits. */
+  expressionFailed: (failure: string) => `expression_failed: ${failure}`,
 } as const;
 
 /** Lets a customer in and on to the first node that waits, or tells why not. */
 export function enrol(run: Run, journey: CompiledJourney, triggerJson: Buffer, hops = 0): void {
-  const { state, now, customerId } = run;
+  const { state, now } = run;
   const version = journey.current;
-  const enrolment: Enrolment = {
+  const enrolment = newEnrolment(run, journey, triggerJson, hops);
+  const refusal = refusalOf(run, journey);
+  if (refusal !== undefined) {
+    run.effects.step(stepOf(enrolment, StepAction.STEP_ACTION_REFUSED, '', refusal));
+    return;
+  }
+  if (isHeldOut(run, journey, enrolment)) {
+    run.effects.step(stepOf(enrolment, StepAction.STEP_ACTION_REFUSED, HOLD_OUT, RefuseReason.holdOut));
+    remember(state, { ...pastOfEnrolment(enrolment, now), reason: RefuseReason.holdOut, heldOut: true });
+    return;
+  }
+  outrank(run, journey);
+  state.enrolments.push(enrolment);
+  run.effects.step(stepOf(enrolment, StepAction.STEP_ACTION_ENROLLED, '', ''));
+  advance({ run, journey, version, enrolment }, version.definition.start);
+}
+
+/** Tells why somebody is not let in who may have been meant. */
+export function refuse(run: Run, journey: CompiledJourney, reason: string): void {
+  const enrolment = newEnrolment(run, journey, Buffer.alloc(0), 0);
+  run.effects.step(stepOf(enrolment, StepAction.STEP_ACTION_REFUSED, '', reason));
+}
+
+function newEnrolment(run: Run, journey: CompiledJourney, triggerJson: Buffer, hops: number): Enrolment {
+  const { state, now, customerId } = run;
+  return {
     journeyId: journey.id,
-    version: version.version,
+    version: journey.current.version,
     // By the entry before and not by the place in the log: the same history gives the same ids, and so the same mails, in
     // another cluster too, and two entries in one moment still differ.
     enrolmentId: stableId(journey.id, customerId, now, pastOf(state, journey.id)?.enrolmentId ?? ''),
@@ -47,21 +74,8 @@ export function enrol(run: Run, journey: CompiledJourney, triggerJson: Buffer, h
     triggerSeq: run.at.seq,
     triggerIndex: run.at.index,
     hops,
+    expressionFailure: '',
   };
-  const refusal = refusalOf(run, journey);
-  if (refusal !== undefined) {
-    run.effects.step(stepOf(enrolment, StepAction.STEP_ACTION_REFUSED, '', refusal));
-    return;
-  }
-  if (isHeldOut(run, journey, enrolment)) {
-    run.effects.step(stepOf(enrolment, StepAction.STEP_ACTION_REFUSED, HOLD_OUT, RefuseReason.holdOut));
-    remember(state, { ...pastOfEnrolment(enrolment, now), reason: RefuseReason.holdOut, heldOut: true });
-    return;
-  }
-  outrank(run, journey);
-  state.enrolments.push(enrolment);
-  run.effects.step(stepOf(enrolment, StepAction.STEP_ACTION_ENROLLED, '', ''));
-  advance({ run, journey, version, enrolment }, version.definition.start);
 }
 
 function refusalOf(run: Run, journey: CompiledJourney): string | undefined {

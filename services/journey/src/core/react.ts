@@ -2,7 +2,8 @@ import type { ExitCriterion } from '#gen/recur/journey/v1/journey.ts';
 import { type ClassChange, type SegmentChange, StepAction } from '#gen/recur/log/v1/changes.ts';
 import { endWait } from './advance.ts';
 import { segmentKey } from './compile.ts';
-import { enrol } from './enrol.ts';
+import { enrol, RefuseReason, refuse } from './enrol.ts';
+import { EventFit } from './event/fit.ts';
 import { MAX_EVENT_AGE_MS, type SeenEvent } from './event/seen.ts';
 import { LeaveReason, leave, stepOf } from './leave.ts';
 import type { Place } from './nodes/outcome.ts';
@@ -12,7 +13,7 @@ import { placeOf } from './place.ts';
 import type { Run } from './run.ts';
 import { setMembership } from './state.ts';
 import { takeTraits } from './traits.ts';
-import { classTrigger, eventTrigger, readTrigger, segmentTrigger } from './trigger.ts';
+import { classTrigger, eventTrigger, segmentTrigger } from './trigger.ts';
 
 /** First those under way (goal, exit criteria, waits), then those to be let in: an event never does both for one entry. */
 export function onEvent(run: Run, event: SeenEvent): boolean {
@@ -29,7 +30,10 @@ export function onEvent(run: Run, event: SeenEvent): boolean {
   for (const journey of triggered) {
     const { trigger } = journey.current.definition;
     const isAsked = trigger?.kind?.$case === 'api';
-    if (!isAsked && !(trigger?.kind?.$case === 'event' && event.matches(trigger.kind.value))) continue;
+    const fit = new EventFit(run, journey.current, event);
+    const fits = isAsked || (trigger?.kind?.$case === 'event' && fit.of(trigger.kind.value));
+    if (fit.failure !== undefined) refuse(run, journey, RefuseReason.expressionFailed(fit.failure));
+    if (!fits) continue;
     enrol(run, journey, eventTrigger(event, journey.current.neededProperties), event.hops);
     changed = true;
   }
@@ -44,12 +48,21 @@ function learn(run: Run, event: SeenEvent): boolean {
 }
 
 function moveByEvent(place: Place, event: SeenEvent): boolean {
+  const { enrolment } = place;
+  const fit = new EventFit(place.run, place.version, event, enrolment);
+  const before = enrolment.expressionFailure;
+  enrolment.expressionFailure = '';
+  if (moveByFit(place, event, fit)) return true;
+  enrolment.expressionFailure = fit.failure ?? before;
+  return enrolment.expressionFailure !== before;
+}
+
+function moveByFit(place: Place, event: SeenEvent, fit: EventFit): boolean {
   const { run, enrolment, version } = place;
   const { goal, exitWhen } = version.definition;
-  const trigger = () => readTrigger(enrolment.triggerJson).properties;
   let changed = false;
   const inTime = run.now - enrolment.enteredMs <= version.goalWithinMs;
-  if (goal !== undefined && enrolment.convertedMs === 0 && inTime && event.matches(goal.event)) {
+  if (goal !== undefined && enrolment.convertedMs === 0 && inTime && fit.of(goal.event)) {
     enrolment.convertedMs = run.now;
     run.effects.step(stepOf(enrolment, StepAction.STEP_ACTION_CONVERTED, '', event.name));
     changed = true;
@@ -58,13 +71,13 @@ function moveByEvent(place: Place, event: SeenEvent): boolean {
       return true;
     }
   }
-  if (exitWhen.some(({ kind }) => kind?.$case === 'event' && event.matches(kind.value, trigger))) {
+  if (exitWhen.some(({ kind }) => kind?.$case === 'event' && fit.of(kind.value))) {
     leave(run, enrolment, LeaveReason.exitEvent(event.name));
     return true;
   }
   const waiting = version.nodes.get(enrolment.nodeId)?.kind;
   if (waiting?.$case !== 'waitForEvent' || enrolment.parkedBranch !== '') return changed;
-  const way = wayThatCame(waiting.value, (match) => event.matches(match, trigger));
+  const way = wayThatCame(waiting.value, (match) => fit.of(match));
   if (way === undefined) return changed;
   endWait(place, way);
   return true;
@@ -77,8 +90,8 @@ function convertPast(run: Run, event: SeenEvent): boolean {
     if (entry.heldOut || entry.convertedMs !== 0) continue;
     const version = run.journeys.byId.get(entry.journeyId)?.versions.get(entry.version);
     const goal = version?.definition.goal;
-    if (version === undefined || run.now - entry.enteredMs > version.goalWithinMs || !event.matches(goal?.event))
-      continue;
+    if (version === undefined || run.now - entry.enteredMs > version.goalWithinMs) continue;
+    if (goal?.event?.name !== event.name || !new EventFit(run, version, event).of(goal.event)) continue;
     entry.convertedMs = run.now;
     const { journeyId, enrolmentId } = entry;
     const action = StepAction.STEP_ACTION_CONVERTED;

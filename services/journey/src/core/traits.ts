@@ -1,6 +1,7 @@
 import type { KnownTrait } from '#gen/recur/journey/v1/state.ts';
 import type { Trait } from '#gen/recur/log/v1/event.ts';
 import { type Day, readDay } from './dates/day.ts';
+import type { Properties } from './event/properties.ts';
 import type { SeenEvent } from './event/seen.ts';
 import type { Run } from './run.ts';
 
@@ -46,6 +47,12 @@ function isKept(run: Run, { name, json, sealed }: Trait): boolean {
     NAMES_A_DATE.test(name) &&
     readDay(opened(run, sealed), run.timeZone) !== undefined
   );
+}
+
+/** Traits by name, but those that are sealed. */
+export function clearTraits(traits: readonly KnownTrait[]): Properties {
+  const clear = traits.filter(({ sealed }) => sealed.length === 0);
+  return Object.fromEntries(clear.map(({ name, json }) => [name, parsed(json.toString())]));
 }
 
 /** The day one of the customer's traits names. */

@@ -56,6 +56,12 @@ function read(value: unknown, field: FieldShape, at: string, violations: Violati
       return value;
     case 'value':
       return value;
+    case 'texts': {
+      const isMapping = typeof value === 'object' && value !== null && !Array.isArray(value);
+      const good = isMapping && Object.values(value).every((text) => typeof text === 'string');
+      violations.check(good, at, 'must be a mapping of names to strings');
+      return good ? value : {};
+    }
     default:
       violations.check(typeof value === field.is, at, `must be a ${field.is}`);
       return value;

@@ -2,7 +2,7 @@ import { Calendar, JourneyStatus, Operator, Recurrence, ReentryRule } from '#gen
 
 /** What a field of the file form may hold. */
 export type FieldShape =
-  | { readonly is: 'string' | 'number' | 'boolean' | 'value' | 'duration' }
+  | { readonly is: 'string' | 'number' | 'boolean' | 'value' | 'duration' | 'texts' }
   | { readonly is: 'enum'; readonly prefix: string; readonly names: readonly string[] }
   | { readonly is: 'message'; readonly shape: () => Shape }
   | { readonly is: 'list'; readonly of: FieldShape; readonly max: number };
@@ -12,6 +12,8 @@ export type Shape = Readonly<Record<string, FieldShape>>;
 const text: FieldShape = { is: 'string' };
 const number: FieldShape = { is: 'number' };
 const boolean: FieldShape = { is: 'boolean' };
+/** A mapping of names to strings. */
+const texts: FieldShape = { is: 'texts' };
 /** A number is taken as milliseconds. */
 const duration: FieldShape = { is: 'duration' };
 const message = (shape: () => Shape): FieldShape => ({ is: 'message', shape });
@@ -34,6 +36,7 @@ const EVENT_MATCH: Shape = {
     message(() => PROPERTY_CONDITION),
     20,
   ),
+  expression: text,
 };
 const CLASS_TRANSITION: Shape = { dimension: text, from: text, to: text };
 const TRAIT_DATE: Shape = {
@@ -77,7 +80,12 @@ const WAIT_FOR_EVENT: Shape = {
     10,
   ),
 };
-const BRANCH_CONDITION: Shape = { in_segment: text, not_in_segment: text, trigger: message(() => PROPERTY_CONDITION) };
+const BRANCH_CONDITION: Shape = {
+  in_segment: text,
+  not_in_segment: text,
+  trigger: message(() => PROPERTY_CONDITION),
+  expression: text,
+};
 const BRANCH_WAY: Shape = {
   id: text,
   conditions: list(
@@ -112,8 +120,8 @@ const MESSAGE: Shape = {
     3,
   ),
 };
-const UPDATE_TRAITS: Shape = { traits: { is: 'value' }, next: text };
-const EMIT_EVENT: Shape = { name: text, properties: { is: 'value' }, next: text };
+const UPDATE_TRAITS: Shape = { traits: { is: 'value' }, expressions: texts, next: text };
+const EMIT_EVENT: Shape = { name: text, properties: { is: 'value' }, expressions: texts, next: text };
 const EXIT: Shape = { reason: text };
 
 const NODE: Shape = {

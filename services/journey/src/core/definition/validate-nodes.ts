@@ -10,6 +10,7 @@ import type {
 } from '#gen/recur/journey/v1/journey.ts';
 import { Operator } from '#gen/recur/journey/v1/journey.ts';
 import { CHANNEL_NAMES, CHANNELS } from '#lib/channels/channels.ts';
+import { expressionFault } from '../expression/expression.ts';
 import { HAPPENED, TIMED_OUT } from '../nodes/wait-for-event.ts';
 import { parseDuration, parseLocalTime } from './duration.ts';
 import { checkEmitEvent, checkUpdateTraits } from './validate-actions.ts';
@@ -116,6 +117,10 @@ export function checkEvent(
     if (condition.triggerProperty === '') checkCondition(condition, position, violations);
     else checkComparison(condition, position, of, violations);
   }
+  if (event.expression === '') return;
+  const scope = of === 'under way' ? 'event under way' : 'event';
+  const fault = expressionFault(event.expression, scope, 'boolean');
+  if (fault !== undefined) violations.add(`${at}.expression`, fault);
 }
 
 function checkComparison(condition: PropertyCondition, at: string, of: string, violations: Violations): void {
@@ -185,8 +190,11 @@ function checkBranch(branch: Branch, at: string, violations: Violations): void {
     if (!violations.check(bounded, `${position}.conditions`, 'must have 1 to 20 items')) return;
     way.conditions.forEach(({ kind }, k) => {
       const where = `${position}.conditions[${k}]`;
-      if (kind === undefined) violations.add(where, 'is empty: give in_segment, not_in_segment or trigger');
-      else if (kind.$case === 'trigger') {
+      if (kind === undefined) violations.add(where, 'is empty: give in_segment, not_in_segment, trigger or expression');
+      else if (kind.$case === 'expression') {
+        const fault = expressionFault(kind.value, 'node', 'boolean');
+        if (fault !== undefined) violations.add(`${where}.expression`, fault);
+      } else if (kind.$case === 'trigger') {
         const own = kind.value.triggerProperty === '';
         violations.check(own, `${where}.trigger.trigger_property`, 'must be absent: the condition reads the trigger');
         checkCondition(kind.value, `${where}.trigger`, violations);

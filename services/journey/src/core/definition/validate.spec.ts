@@ -234,7 +234,7 @@ const table: [change: [from: string, to: string], expected: string[]][] = [
   [
     ['- { id: end, exit: {} }', '- { id: end, update_traits: { traits: {}, next: end } }'],
     [
-      'definition.nodes[5].update_traits.traits: must have 1 to 20 traits',
+      'definition.nodes[5].update_traits.traits: must have 1 to 20 traits, with those of expressions',
       'definition.nodes[5].update_traits.next: closes a cycle through "end" that contains no wait',
     ],
   ],
@@ -244,6 +244,34 @@ const table: [change: [from: string, to: string], expected: string[]][] = [
       'definition.nodes[5].emit_event.name: must not begin with "Order ": orders are the shop\'s to tell',
       'definition.nodes[5].emit_event.next: is missing: every way out names the next node',
     ],
+  ],
+  [
+    ['[{ in_segment: buyers }]', '[{ expression: "journey.entred < now" }]'],
+    ['definition.nodes[3].branch.ways[0].conditions[0].expression: character 9: No such key: entred'],
+  ],
+  [
+    ['{ name: Signed Up, where:', '{ name: Signed Up, expression: trigger.a == 1, where:'],
+    ['definition.trigger.event.expression: character 1: Unknown variable: trigger'],
+  ],
+  [
+    ['{ name: Order Completed }, timeout', '{ name: Order Completed, expression: "event.amount +" }, timeout'],
+    ['definition.nodes[4].wait_for_event.event.expression: character 15: Unexpected token: EOF'],
+  ],
+  [
+    [
+      '- { id: end, exit: {} }',
+      '- { id: end, update_traits: { traits: { a: 1 }, expressions: { a: "1", email: "2", b: event.a }, next: end } }',
+    ],
+    [
+      'definition.nodes[5].update_traits.expressions.email: holds personal data, which journeys cannot set',
+      'definition.nodes[5].update_traits.expressions.a: has a value already: give one of the two',
+      'definition.nodes[5].update_traits.expressions.b: character 1: Unknown variable: event',
+      'definition.nodes[5].update_traits.next: closes a cycle through "end" that contains no wait',
+    ],
+  ],
+  [
+    ['- { id: end, exit: {} }', '- { id: end, emit_event: { name: A, expressions: { a: 1 }, next: pause } }'],
+    ['definition.nodes[5].emit_event.expressions: must be a mapping of names to strings'],
   ],
   [
     ['- { id: end, exit: {} }', '- { id: end, exit: {} }\n    - { id: end, exit: {} }'],

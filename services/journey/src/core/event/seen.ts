@@ -48,6 +48,11 @@ export class SeenEvent {
     return Number.isInteger(hops) ? Number(hops) : 0;
   }
 
+  /** Of its properties as they came. */
+  get propertiesBytes(): number {
+    return this.#decoded().propertiesJson.length;
+  }
+
   get properties(): Properties {
     this.#properties ??= propertiesOf(this.#decoded());
     return this.#properties;

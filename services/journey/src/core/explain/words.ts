@@ -44,6 +44,10 @@ const PATTERNS: readonly (readonly [RegExp, (found: string) => Said])[] = [
   [/^exit_event: (.+)$/s, (name) => say(`“${name}” happened`, `发生了“${name}”`)],
   [/^entered_segment: (.+)$/s, (id) => say(`the customer entered segment ${id}`, `客户进入人群 ${id}`)],
   [/^outranked: (.+)$/s, (id) => say(`journey ${id} of the same group comes first`, `同组中的旅程 ${id} 优先`)],
+  [
+    /^expression_failed: (.+)$/s,
+    (why) => say(`an expression of its trigger failed (${why})`, `触发条件的表达式求值失败(${why})`),
+  ],
   [/^exited_segment: (.+)$/s, (id) => say(`the customer left segment ${id}`, `客户离开人群 ${id}`)],
 ];
 
