@@ -59,7 +59,7 @@ line is the result as JSON. What each bench does, and what its bare loop does, i
   tracing    CPU an event costs with tracing on, over off
   merges     events/s of a storm in which every event joins two customers, and whether all is right afterwards
   timers     a million customers who wait in a journey: how late their waits end, bytes each, restart
-  scale-out  longest pause of a partition while profile and segmentation go 1, 3, 1 under load; CPU, spread, lost, double
+  scale-out  longest pause of a partition while profile and segmentation go 1, 3, 1 under load; CPU of one and three warm ones
 
   --events N        how many events (e2e, sink, queries, backfill), ids (message-ids), A/A tests (aa),
                     customers (matching, windows), profiles (memory: 1 amount instead of 3), merges (merges),

@@ -30,6 +30,22 @@ export function readCpu(processes: readonly Measured[], threads: 'all' | 'first'
   return new Map(processes.map(({ name, pid }) => [name, cpuOf(pid, threads) ?? Number.NaN]));
 }
 
+/**
+ * How often the thread JavaScript runs on has waited, and was woken, by name. The more work comes together in one process, the more of
+ * it is done at one waking.
+ */
+export function readWakes(processes: readonly Measured[]): CpuReading {
+  const wakesOf = (pid: number): number => {
+    try {
+      const status = readFileSync(`/proc/${pid}/task/${pid}/status`, 'latin1');
+      return Number(/^voluntary_ctxt_switches:\s*(\d+)/m.exec(status)?.[1]);
+    } catch {
+      return Number.NaN;
+    }
+  };
+  return new Map(processes.map(({ name, pid }) => [name, wakesOf(pid)]));
+}
+
 /** What each used between two readings, µs. */
 export function cpuBetween(before: CpuReading, after: CpuReading): Record<string, number> {
   return Object.fromEntries([...after].map(([name, us]) => [name, us - (before.get(name) ?? 0)]));

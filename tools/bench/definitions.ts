@@ -38,7 +38,7 @@ export function benchSegments(): Segment[] {
   return segments;
 }
 
-export async function createSegments(api: Api, segments: readonly Segment[]): Promise<void> {
+export async function createSegments(api: Pick<Api, 'segmentation'>, segments: readonly Segment[]): Promise<void> {
   for (const segment of segments) await api.segmentation.createSegment({ segment, requestId: `bench-${segment.id}` });
 }
 

@@ -9,12 +9,12 @@ import { Ledger } from '#tools/faults/ledger.ts';
 import { Load } from '#tools/faults/load.ts';
 import { closeApi, connectApi } from '#tools/library/api.ts';
 import { processesOf, startBenchCluster } from './cluster.ts';
-import { type CpuReading, cpuBetween, perEvent, readCpu, total } from './cpu.ts';
+import { cpuBetween, readCpu, total } from './cpu.ts';
 import { benchSegments, createSegments, createTemplate, SIGNED_UP, startJourney } from './definitions.ts';
 import type { BenchOptions } from './options.ts';
-import { type BenchResult, short, whole } from './result.ts';
+import { type BenchResult, median, short, whole } from './result.ts';
+import { byService, SCALED, type WarmReplicas, warmReplicas, warmText } from './warm-replicas.ts';
 
-const SCALED = ['profile', 'segmentation'] as const;
 const COUNTS = [1, 3, 1] as const;
 const RATE = 1_000;
 /** A part with so many replicas; what a new process costs to begin with is over by the time CPU is counted. */
@@ -36,17 +36,33 @@ interface Part {
   readonly cpu: Record<string, number>;
 }
 
-/** Steady load, and profile and segmentation go from one replica to three and back meanwhile. */
+/**
+ * Steady load, and profile and segmentation go from one replica to three and back meanwhile. Then, in a cluster of its own, what
+ * an event costs with one and with three that are warm.
+ */
 export async function scaleOut(options: BenchOptions): Promise<BenchResult> {
   const cluster = await startBenchCluster(options);
+  let moved: Omit<BenchResult, 'ratio' | 'cpuUsPerEvent'>;
   try {
-    return await run(cluster, (options.seconds ?? SECONDS) * 1000);
+    moved = await run(cluster, (options.seconds ?? SECONDS) * 1000);
   } finally {
     await cluster.stop();
   }
+  return withCpu(moved, await warmReplicas(options));
 }
 
-async function run(cluster: Cluster, partMs: number): Promise<BenchResult> {
+function withCpu(moved: Omit<BenchResult, 'ratio' | 'cpuUsPerEvent'>, warm: WarmReplicas): BenchResult {
+  console.log(`\n${warmText(warm)}`);
+  const three = warm.turns.filter(({ load, replicas }) => load === 'steady' && replicas > 1);
+  return {
+    ...moved,
+    ratio: median(warm.ratios.steady ?? []),
+    cpuUsPerEvent: median(three.map(({ cpu }) => total(cpu))),
+    detail: { ...moved.detail, warm },
+  };
+}
+
+async function run(cluster: Cluster, partMs: number): Promise<Omit<BenchResult, 'ratio' | 'cpuUsPerEvent'>> {
   const { ingestHttp: url, writeKeys, clickhouseHttp, mailboxHttp } = cluster.endpoints;
   const api = connectApi(cluster.endpoints);
   const quiescence = new Quiescence(cluster);
@@ -133,18 +149,6 @@ async function part(cluster: Cluster, { watch, ledger, partMs, change }: PartOpt
 const byStage = <T>(of: (stage: string) => T): Record<string, T> =>
   Object.fromEntries(SCALED.map((stage) => [stage, of(stage)]));
 
-/** µs per event; replicas of a service are one. */
-function byService(before: CpuReading, after: CpuReading, events: number): Record<string, number> {
-  const used: Record<string, number> = {};
-  for (const [name, us] of Object.entries(perEvent(cpuBetween(before, after), events))) {
-    const service = name.replace(/-\d+$/, '');
-    used[service] = (used[service] ?? 0) + us;
-  }
-  return used;
-}
-
-const scaledCpu = ({ cpu }: Part): number => SCALED.reduce((sum, service) => sum + (cpu[service] ?? 0), 0);
-
 function describe(part: Part): string {
   const { replicas, perSecond, changing, steady, moved, spread, cpu } = part;
   const stages = SCALED.map(
@@ -161,21 +165,18 @@ function report(
   idle: Record<string, number>,
   ledger: Ledger,
   found: readonly Balance[],
-): BenchResult {
+): Omit<BenchResult, 'ratio' | 'cpuUsPerEvent'> {
   const lost = found.reduce((sum, each) => sum + each.lost, 0);
   const double = found.reduce((sum, each) => sum + each.duplicated, 0);
   for (const { what, expected, lost: short, duplicated, examples } of found) {
     console.log(`${what}: ${whole(expected)}, ${short} lost, ${duplicated} double ${examples.join('; ')}`);
   }
   if (lost + double > 0) throw new Error(`${lost} lost, ${double} double`);
-  const [one, three] = parts as [Part, Part];
   const worst = Math.max(...parts.slice(1).map(({ changing }) => changing.ms));
   return {
     bench: 'scale-out',
     value: worst,
     unit: 'ms',
-    ratio: scaledCpu(three) / scaledCpu(one),
-    cpuUsPerEvent: total(three.cpu),
     detail: {
       rate: RATE,
       accepted: ledger.acknowledged.size,
