@@ -21,6 +21,7 @@ import { SILENT } from '#lib/stream/silent.ts';
 import { type Moves, restoredMoves } from './core/changes.ts';
 import { type InForce, KINDS } from './core/in-force.ts';
 import { Incremental } from './core/incremental.ts';
+import { addPurchases } from './core/purchases.ts';
 import { addSearches, PRODUCTS_SEARCHED, searchOf } from './core/searches.ts';
 import { type CustomerState, newState } from './core/state.ts';
 import { computedKey, tagKey } from './core/told.ts';
@@ -68,7 +69,8 @@ export class SegmentationProcessor implements Processor<CustomerState, InForce> 
     const query = searchOf(event);
     const lastMs = Math.min(event.timeMs, state.evaluatedMs);
     const queries = query === undefined ? [] : addSearches(state.searches, [{ query, lastMs }]);
-    this.#incremental.end(changed, event, queries);
+    const bought = addPurchases(state.purchases, event, state.evaluatedMs, this.#zone);
+    this.#incremental.end(changed, event, queries, bought);
     return this.#close(state, timer, out);
   }
 
@@ -121,6 +123,7 @@ export class SegmentationProcessor implements Processor<CustomerState, InForce> 
     const timer = this.#open(state, ctx, known === undefined);
     state.facts = absorbFacts(state.facts, from.facts, this.#zone);
     addSearches(state.searches, from.searches);
+    state.purchases.absorb(from.purchases);
     this.#incremental.reevaluate();
     return this.#close(state, timer, out);
   }

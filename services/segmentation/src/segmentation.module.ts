@@ -3,6 +3,7 @@ import { type DynamicModule, Inject, Module, type OnModuleDestroy, type OnModule
 import type { Redis } from 'ioredis';
 import type { Registry } from 'prom-client';
 import { ProfileDefinitionServiceClient } from '#gen/recur/profile/v1/profile_definition_service.ts';
+import { LifecycleSettings, RfmSettings } from '#gen/recur/segmentation/v1/segment.ts';
 import { SegmentationServiceService } from '#gen/recur/segmentation/v1/segmentation_service.ts';
 import type { Readiness } from '#lib/boot/readiness.ts';
 import { CONFIG, LOGGER, NATS, READINESS, REDIS, REGISTRY, RPC_SERVICES } from '#lib/boot/tokens.ts';
@@ -15,6 +16,7 @@ import { type RpcService, rpcService } from '#lib/rpc/service.ts';
 import { type RunningStage, startStage } from '#lib/stream/stage.ts';
 import type { Logger } from '#lib/telemetry/logger.ts';
 import { KINDS } from './core/in-force.ts';
+import { LIFECYCLE_KEPT, RFM_KEPT } from './core/looks.ts';
 import { Refresh } from './refresh.ts';
 import { Counters } from './rpc/counters.ts';
 import { CustomersRpc } from './rpc/customers-rpc.ts';
@@ -34,8 +36,8 @@ function services(
   { shopTimeZone }: ServiceConfig,
 ): RpcService[] {
   const customers = new CustomersRpc(states, catalogue, new ShopZone(shopTimeZone), counters);
-  const cut = customers.cutPoints.bind(customers);
-  const definitions = new DefinitionsRpc(stores, catalogue, uses, counters, cut);
+  const look = customers.look.bind(customers);
+  const definitions = new DefinitionsRpc(stores, catalogue, uses, counters, look);
   return [rpcService(SegmentationServiceService, segmentationRpc(definitions, customers))];
 }
 
@@ -73,7 +75,7 @@ const STORES = Symbol('definition stores');
 class SegmentationModule implements OnModuleInit, OnModuleDestroy {
   #stage: RunningStage | undefined;
   #stopFollowing: (() => void) | undefined;
-  #refresh: Refresh | undefined;
+  #refreshes: { start(): void; stop(): Promise<void> }[] = [];
 
   constructor(
     @Inject(CONFIG) private readonly config: ServiceConfig,
@@ -112,19 +114,31 @@ class SegmentationModule implements OnModuleInit, OnModuleDestroy {
     this.#stage = stage;
     this.readiness.add('stage', () => stage.ready());
     this.counters.start();
-    this.#refresh = new Refresh({
-      store: this.stores.rfm,
-      catalogue: this.catalogue,
-      states: this.states,
-      mine: () => stage.partitions().includes(0),
-      logger,
-    });
-    this.#refresh.start();
+    this.#keepCurrent(() => stage.partitions().includes(0));
+  }
+
+  /** @param mine whether this replica looks at the customers for all */
+  #keepCurrent(mine: () => boolean): void {
+    const { catalogue, logger, states, stores } = this;
+    const learn = catalogue.apply.bind(catalogue);
+    const parts = { states, mine, learn, logger };
+    const rfm = { kept: RFM_KEPT, kind: KINDS.rfm, message: RfmSettings, store: stores.rfm };
+    const lifecycle = {
+      kept: LIFECYCLE_KEPT,
+      kind: KINDS.lifecycle,
+      message: LifecycleSettings,
+      store: stores.lifecycle,
+    };
+    this.#refreshes = [
+      new Refresh({ ...parts, ...rfm, current: () => catalogue.rfm }),
+      new Refresh({ ...parts, ...lifecycle, current: () => catalogue.lifecycle }),
+    ];
+    for (const refresh of this.#refreshes) refresh.start();
   }
 
   async onModuleDestroy(): Promise<void> {
     this.#stopFollowing?.();
-    await this.#refresh?.stop();
+    await Promise.all(this.#refreshes.map((refresh) => refresh.stop()));
     await this.#stage?.stop();
   }
 }

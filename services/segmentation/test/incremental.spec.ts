@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { ClassChange, IdentityChange, SegmentChange } from '#gen/recur/log/v1/changes.ts';
 import { Event } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
-import { MonetaryBasis, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
+import { LifecycleSettings, MonetaryBasis, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
 import { ShopZone } from '#lib/facts/facts.ts';
 import type { Codec } from '#lib/stream/processor.ts';
 import { type HarnessOutput, ProcessorHarness } from '#lib/stream/testing.ts';
@@ -69,6 +69,24 @@ const steps = fc.oneof(
       frequency: fc.constantFrom(0, 1, 2),
     }),
   },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('lifecycle' as const),
+      rhythm: fc.option(
+        fc.record({
+          overdueFactor: fc.constantFrom(1, 1.5),
+          minPurchases: fc.constantFrom(2, 3),
+          categories: fc.constantFrom<string[]>([], ['tea', 'soap']),
+        }),
+        { nil: undefined },
+      ),
+      typical: fc.constantFrom<{ category: string; days: number; intervals: number }[]>(
+        [],
+        [{ category: 'tea', days: 9.5, intervals: 30 }],
+      ),
+    }),
+  },
   { weight: 1, arbitrary: fc.constant({ kind: 'merge' as const }) },
 );
 
@@ -88,6 +106,7 @@ class World {
   readonly zone: ShopZone;
   readonly segments = new Map<string, Segment>();
   rfm = DEFAULT_RFM;
+  lifecycle = DEFAULT_LIFECYCLE;
   now: number;
   revision = 0;
   /** As a reader of the outputs sees it. */
@@ -105,14 +124,15 @@ class World {
   }
 
   known(customerId: string, state: CustomerState): Known {
-    const { segments, rfm, zone } = this;
+    const { segments, rfm, lifecycle, zone } = this;
     return {
       customerId,
       facts: state.facts,
       searches: state.searches,
       segments,
       rfm,
-      lifecycle: DEFAULT_LIFECYCLE,
+      lifecycle,
+      purchases: state.purchases,
       zone,
     };
   }
@@ -200,6 +220,10 @@ function play(world: World, script: readonly Step[]): void {
       const monetaryBasis = MonetaryBasis.MONETARY_BASIS_GROSS;
       world.rfm = RfmSettings.fromPartial({ recencyDays, frequency, monetaryMicros: 30e6, monetaryBasis });
       world.follow(world.define('rfm', 'default', RfmSettings.encode(world.rfm).finish()));
+    } else if (step.kind === 'lifecycle') {
+      const { rhythm, typical } = step;
+      world.lifecycle = LifecycleSettings.fromPartial({ ...DEFAULT_LIFECYCLE, rhythm, typical });
+      world.follow(world.define('lifecycle', 'default', LifecycleSettings.encode(world.lifecycle).finish()));
     } else if (step.kind === 'merge' && !merged) {
       merged = true;
       world.told.delete('c2');

@@ -13,8 +13,10 @@ import {
   topCategory,
   traitValue,
 } from '#lib/facts/facts.ts';
+import { rhythmOf } from '../src/core/classify.ts';
 import { bucketOf } from '../src/core/figures.ts';
 import { lifecycleStage } from '../src/core/lifecycle.ts';
+import type { Purchases } from '../src/core/purchases.ts';
 import { rfmClass } from '../src/core/rfm.ts';
 
 /**
@@ -28,6 +30,7 @@ export interface Known {
   readonly segments: ReadonlyMap<string, Segment>;
   readonly rfm: RfmSettings;
   readonly lifecycle: LifecycleSettings;
+  readonly purchases: Purchases;
   readonly zone: ShopZone;
 }
 
@@ -35,9 +38,10 @@ const DAY = 86_400_000;
 
 export function classesAt(known: Known, now: number): { rfm: string; lifecycle: string } {
   const figures = orderFigures(known.facts);
+  const rhythm = rhythmOf(known.lifecycle, { purchases: known.purchases, today: known.zone.dayOf(now) });
   return {
     rfm: rfmClass(figures, known.rfm, now)?.id ?? '',
-    lifecycle: lifecycleStage(figures, known.lifecycle, now),
+    lifecycle: lifecycleStage(figures, known.lifecycle, now, rhythm),
   };
 }
 

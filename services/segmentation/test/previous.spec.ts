@@ -10,7 +10,7 @@ function read(where: string, bytes: Buffer): object {
   expect(Buffer.from(encodeEntry(entry, stateCodec)).equals(bytes), where).toBe(true);
   const { state, mergedInto } = entry;
   if (state === undefined) return { mergedInto };
-  const { members, told, hot: _, ...rest } = state;
+  const { members, told, purchases: _purchases, hot: _, ...rest } = state;
   return { ...rest, members: [...members.entries()], told: told.encode() };
 }
 

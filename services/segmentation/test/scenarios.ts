@@ -14,6 +14,7 @@ export type StoryStep =
   | { readonly at: string; readonly merge: string; readonly into: string; readonly expect?: readonly string[] }
   | { readonly at: string; readonly define: string; readonly rule?: object; readonly expect?: readonly string[] }
   | { readonly at: string; readonly rfm: object; readonly expect?: readonly string[] }
+  | { readonly at: string; readonly lifecycle: object; readonly expect?: readonly string[] }
   /** What profile told: a computed trait's value (left out: none any more), or a tag's (null: carried, without a value). */
   | { readonly at: string; readonly computed: string; readonly value?: unknown; readonly expect?: readonly string[] }
   | { readonly at: string; readonly tag: string; readonly value?: unknown; readonly expect?: readonly string[] }
@@ -30,7 +31,86 @@ const refund = (orderId: string, amount: number) => ({
   commerce: { orderId, amountMicros: amount * 1e6, currency: 'CNY' },
 });
 
+const bought = (orderId: string, category: string) =>
+  order(orderId, 10, {
+    commerce: {
+      ...{ orderId, amountMicros: 10e6, currency: 'CNY' },
+      lines: [{ productId: 'p', category, quantity: 1, priceMicros: 10e6 }],
+    },
+  });
+
+/** Stages as they come along, with a rhythm. */
+const rhythm = (more: object = {}, typical: readonly object[] = []) => ({
+  ...{ activeOrders: 2, loyalOrders: 9, atRiskDays: 60, lostDays: 180, typical },
+  rhythm: { overdueFactor: 1.5, ...more },
+});
+
 export const SCENARIOS: readonly Scenario[] = [
+  {
+    name: 'who buys every twenty days is at risk after thirty, at the midnight of the shop, and not after sixty',
+    zone: 'Asia/Shanghai',
+    segments: { warn: { lifecycle: { in: ['at_risk'] } } },
+    steps: [
+      { at: '2026-01-01T00:00:00Z', lifecycle: rhythm() },
+      { at: '2026-01-01T04:00:00Z', event: bought('1', '洁面') },
+      { at: '2026-01-21T04:00:00Z', event: bought('2', '洁面') },
+      { at: '2026-02-10T04:00:00Z', event: bought('3', '洁面') },
+      // 30 days after the 10th is the 12th of March: at the end of it the purchase is overdue.
+      { at: '2026-03-12T15:59:59Z', expect: [] },
+      {
+        at: '2026-03-12T16:00:00Z',
+        expect: ['2026-03-12T16:00:00.000Z stage active at_risk', '2026-03-12T16:00:00.000Z + warn'],
+      },
+      { at: '2026-03-20T04:00:00Z', event: bought('4', '洁面'), expect: ['stage at_risk active', '- warn'] },
+    ],
+  },
+  {
+    name: 'a slow rhythm keeps a customer from being at risk too early; without one, days since the last order decide',
+    steps: [
+      { at: '2026-01-01T00:00:00Z', lifecycle: rhythm({ minPurchases: 2 }) },
+      { at: '2026-01-01T10:00:00Z', event: bought('1', 'tea') },
+      { at: '2026-03-01T10:00:00Z', event: bought('2', 'tea') },
+      { at: '2026-03-02T10:00:00Z', of: 'plain', event: order('p', 10) },
+      // 59 days × 1.5 = 88 days.
+      {
+        at: '2026-05-29T00:00:01Z',
+        expect: [
+          '2026-05-01T10:00:00.001Z plain stage first_purchase at_risk',
+          '2026-05-29T00:00:00.000Z stage active at_risk',
+        ],
+      },
+    ],
+  },
+  {
+    name: 'who has no interval of their own goes by the typical one of the category last bought',
+    steps: [
+      { at: '2026-01-01T00:00:00Z', lifecycle: rhythm({}, [{ category: 'tea', days: 10, intervals: 30 }]) },
+      { at: '2026-01-01T10:00:00Z', event: bought('1', 'tea') },
+      { at: '2026-01-20T00:00:00Z', expect: ['2026-01-17T00:00:00.000Z stage first_purchase at_risk'] },
+      {
+        at: '2026-01-20T00:00:01Z',
+        lifecycle: rhythm({ categories: ['soap'] }, [{ category: 'tea', days: 10, intervals: 30 }]),
+        expect: ['stage at_risk first_purchase'],
+      },
+    ],
+  },
+  {
+    name: 'a category left alone longer than customers count as lost is given up, and after a merge both histories make one rhythm',
+    steps: [
+      { at: '2026-01-01T00:00:00Z', lifecycle: { ...rhythm({ minPurchases: 2 }), lostDays: 70 } },
+      { at: '2026-01-01T10:00:00Z', event: bought('1', 'tea') },
+      { at: '2026-01-11T10:00:00Z', of: 'b', event: bought('2', 'tea') },
+      {
+        at: '2026-01-12T10:00:00Z',
+        merge: 'b',
+        into: 'c',
+        expect: ['stage first_purchase active', 'rfm general_develop general_value'],
+      },
+      { at: '2026-02-01T10:00:00Z', expect: ['2026-01-27T00:00:00.000Z stage active at_risk'] },
+      { at: '2026-03-01T10:00:00Z', event: bought('3', 'soap') },
+      { at: '2026-04-01T10:00:00Z', expect: ['2026-03-23T00:00:00.000Z stage at_risk active'] },
+    ],
+  },
   {
     name: 'a window ends at midnight of the shop, not after so many hours',
     zone: 'Asia/Shanghai',

@@ -9,7 +9,13 @@ import { Event, EventType } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { ProfileDefinitionServiceClient } from '#gen/recur/profile/v1/profile_definition_service.ts';
 import { Tag } from '#gen/recur/profile/v1/tag.ts';
-import { RfmMethod, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
+import {
+  LifecycleSettings,
+  type ReplenishmentRhythm,
+  RfmMethod,
+  RfmSettings,
+  Segment,
+} from '#gen/recur/segmentation/v1/segment.ts';
 import { SegmentationServiceClient } from '#gen/recur/segmentation/v1/segmentation_service.ts';
 import { watchDefinitions } from '#lib/definitions/watch.ts';
 import { createClient } from '#lib/rpc/client.ts';
@@ -17,6 +23,7 @@ import { decodeFrame, encodeFrame } from '#lib/stream/frames.ts';
 import { partitionOf, STREAMS, subjects } from '#lib/topology/topology.ts';
 import { type SpawnedService, spawnService, testSecrets } from '#tools/testkit/service.ts';
 import { withServers } from '#tools/testkit/with-servers.ts';
+import { RFM_KEPT } from '../src/core/looks.ts';
 import { Refresh } from '../src/refresh.ts';
 import { Catalogue } from '../src/store/catalogue.ts';
 import { openStores } from '../src/store/definition-stores.ts';
@@ -211,8 +218,11 @@ test('quantiles are cut by the customers there are, and anew when the distributi
   const redis = new Redis(servers.redis.url);
   const states = openStates(redis, PARTITIONS, 'live');
   let clock = Date.now();
-  const parts = { store, catalogue, mine: () => true, logger: pino({ level: 'silent' }) };
-  const refresh = new Refresh({ ...parts, states: { ...states, clock: () => clock } });
+  const refresh = new Refresh({
+    ...{ kept: RFM_KEPT, kind: 'rfm', message: RfmSettings, store, current: () => catalogue.rfm },
+    ...{ learn: catalogue.apply.bind(catalogue), mine: () => true, logger: pino({ level: 'silent' }) },
+    states: { ...states, clock: () => clock },
+  });
   for (let i = 1; i <= 4; i++) await happen(`01r${i}`, order(`r${i}`, 5_000));
   await expect.poll(() => segmentsOf('01r4').catch(() => []), { timeout: 5_000 }).toContain('buyers');
   await refresh.look();
@@ -228,6 +238,22 @@ test('quantiles are cut by the customers there are, and anew when the distributi
   expect(catalogue.rfm.revision).toBe(revision);
   followed.stop();
   redis.disconnect();
+});
+
+test('a rhythm is looked for as soon as it is asked for; what is typical cannot be said by the caller', async () => {
+  const settings = LifecycleSettings.fromPartial({
+    ...{ activeOrders: 2, loyalOrders: 5, atRiskDays: 60, lostDays: 180 },
+    ...{ rhythm: { overdueFactor: 2 }, typical: [{ category: 'tea', days: 1, intervals: 99 }] },
+  });
+  const { settings: stored } = await api.updateLifecycleSettings({ settings, requestId: 'l-1' });
+  expect(stored).toMatchObject({ rhythm: { overdueFactor: 2 }, typical: [] });
+  expect(stored?.typicalTimeMs).toBeGreaterThan(Date.now() - 60_000);
+  expect((await api.getLifecycleSettings({})).settings).toEqual(stored);
+  expect((await api.updateLifecycleSettings({ settings, requestId: 'l-1' })).settings).toEqual(stored);
+  const bad = { ...settings, rhythm: { ...settings.rhythm, overdueFactor: 0.5 } as ReplenishmentRhythm };
+  await expect(api.updateLifecycleSettings({ settings: bad, requestId: '' })).rejects.toMatchObject({
+    violations: [{ field: 'rhythm.overdue_factor', description: '0.5 must be between 1 and 10' }],
+  });
 });
 
 test('after kill -9 everything goes on: nothing lost, nothing told twice', async () => {

@@ -8,11 +8,17 @@ import type {
   SequenceCondition,
   TraitCondition,
 } from '#gen/recur/segmentation/v1/rule.ts';
-import type { LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
+import type {
+  LifecycleSettings,
+  ReplenishmentRhythm,
+  RfmSettings,
+  Segment,
+} from '#gen/recur/segmentation/v1/segment.ts';
 import { MAX_WINDOW_DAYS } from '#lib/facts/facts.ts';
 import { binsOf } from './cut-points.ts';
 import { CATEGORY_FIGURES, ORDER_FIGURES } from './figures.ts';
 import { LIFECYCLE_STAGES } from './lifecycle.ts';
+import { MAX_DAYS } from './purchases.ts';
 import { RFM_CLASSES } from './rfm.ts';
 import { MAX_QUERY_LENGTH, searchText } from './searches.ts';
 
@@ -32,6 +38,7 @@ const MAX_VALUES = 100;
 const MAX_VALUE_LENGTH = 500;
 const MAX_WORDS = 20;
 const MAX_SALT = 64;
+const MAX_RHYTHMS = 50;
 /** Ten years. */
 const MAX_ELAPSED_DAYS = 3650;
 const MAX_MICROS = 9e15;
@@ -71,6 +78,7 @@ export function checkLifecycleSettings(settings: LifecycleSettings): Violation[]
   check.number('at_risk_days', atRiskDays, 0, MAX_ELAPSED_DAYS, 'above');
   check.number('lost_days', lostDays, 0, MAX_ELAPSED_DAYS, 'above');
   if (lostDays <= atRiskDays) check.fail('lost_days', `${lostDays} must be more than at_risk_days, ${atRiskDays}`);
+  if (settings.rhythm !== undefined) check.rhythm(settings.rhythm);
   return check.violations;
 }
 
@@ -106,6 +114,15 @@ class Check {
 
   fail(field: string, description: string): void {
     if (this.violations.length < MAX_VIOLATIONS) this.violations.push({ field, description });
+  }
+
+  rhythm({ overdueFactor, minPurchases, categories, refreshMinutes }: ReplenishmentRhythm): void {
+    if (overdueFactor !== 0) this.number('rhythm.overdue_factor', overdueFactor, 1, 10);
+    if (minPurchases !== 0) this.integer('rhythm.min_purchases', minPurchases, 2, MAX_DAYS);
+    if (refreshMinutes !== 0) this.integer('rhythm.refresh_minutes', refreshMinutes, 1, 10_080);
+    const at = 'rhythm.categories';
+    if (categories.length > MAX_RHYTHMS) this.fail(at, `${categories.length} must be at most ${MAX_RHYTHMS}`);
+    else for (const [i, name] of categories.entries()) this.length(`${at}[${i}]`, name, 1, MAX_NAME);
   }
 
   rule(at: string, rule: Rule, depth: number): void {

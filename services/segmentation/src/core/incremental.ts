@@ -72,6 +72,7 @@ export class Incremental {
     view.searches = state.searches;
     view.members = state.members;
     view.told = state.told;
+    view.purchases = state.purchases;
     view.rfmClass = state.rfmClass;
     view.lifecycleStage = state.lifecycleStage;
     view.now = now;
@@ -119,8 +120,11 @@ export class Incremental {
     else watch.refresh(view, this.#hot.lastMs, this.#hot.figures);
   }
 
-  /** After the event was applied: marks the segments that read what changed, and notes when time will change it again. */
-  end(changed: ChangedFacts, event: Event | undefined, queries: readonly string[]): void {
+  /**
+   * After the event was applied: marks the segments that read what changed, and notes when time will change it again.
+   * @param bought whether a day of purchase was added
+   */
+  end(changed: ChangedFacts, event: Event | undefined, queries: readonly string[], bought = false): void {
     const plan = this.#plan;
     const { dirty } = plan;
     const { view } = this;
@@ -140,7 +144,7 @@ export class Incremental {
       for (const query of queries) plan.searches.touched(query, dirty);
       this.#sooner(plan.searches.next(view.searches, view.zone, view.today));
     }
-    if (changed.orders || this.#fresh) this.classify();
+    if (changed.orders || bought || this.#fresh) this.classify();
   }
 
   #compareEvent(watch: EventWatch, event: Event | undefined): void {
@@ -222,12 +226,12 @@ export class Incremental {
     const { view } = this;
     const before = state.rfmClass;
     const stageBefore = state.lifecycleStage;
-    classify(plan, state, view.figures, view.now, this.#moves.classes);
+    classify(plan, state, view, this.#moves.classes);
     view.rfmClass = state.rfmClass;
     view.lifecycleStage = state.lifecycleStage;
     plan.rfmClass.moved(before, view.rfmClass, plan.dirty);
     plan.lifecycleStage.moved(stageBefore, view.lifecycleStage, plan.dirty);
-    this.#sooner(nextClass(plan, view.figures, view.now));
+    this.#sooner(nextClass(plan, view));
   }
 
   /** Profile told a value, or (undefined) that there is none any more. */
@@ -326,7 +330,7 @@ export class Incremental {
     const { view } = this;
     if (plan.orders.used) this.#sooner(plan.orders.next(view));
     if (plan.searches.used) this.#sooner(plan.searches.next(view.searches, view.zone, view.today));
-    this.#sooner(nextClass(plan, view.figures, view.now));
+    this.#sooner(nextClass(plan, view));
   }
 
   #sooner(ms: number): void {

@@ -2,6 +2,7 @@ import { LifecycleSettings } from '#gen/recur/segmentation/v1/segment.ts';
 import type { OrderFigures } from '#lib/facts/facts.ts';
 import { DAY_MS, daysInMs } from './figures.ts';
 import { days } from './rfm.ts';
+import type { Expected } from './rhythm.ts';
 
 export const LIFECYCLE_STAGES = [
   { id: 'prospect', englishName: 'Prospect', chineseName: '潜在客户' },
@@ -20,22 +21,40 @@ export const DEFAULT_LIFECYCLE: LifecycleSettings = LifecycleSettings.fromPartia
   lostDays: 180,
 });
 
-export function lifecycleStage(figures: OrderFigures, settings: LifecycleSettings, now: number): LifecycleStage {
+/** What a rhythm says at a moment; undefined: the customer has none. */
+export interface Rhythm {
+  readonly decisive: Expected;
+  /** Calendar day of the shop. */
+  readonly today: number;
+}
+
+export function lifecycleStage(
+  figures: OrderFigures,
+  settings: LifecycleSettings,
+  now: number,
+  rhythm?: Rhythm,
+): LifecycleStage {
   if (figures.kept < 1 || figures.lastMs === undefined) return 'prospect';
   const elapsed = now - figures.lastMs;
   if (elapsed > daysInMs(settings.lostDays)) return 'lost';
-  if (elapsed > daysInMs(settings.atRiskDays)) return 'at_risk';
+  const overdue = rhythm && rhythm.today >= rhythm.decisive.overdueDay;
+  if (overdue ?? elapsed > daysInMs(settings.atRiskDays)) return 'at_risk';
   if (figures.kept >= settings.loyalOrders) return 'loyal';
   return figures.kept >= settings.activeOrders ? 'active' : 'first_purchase';
 }
 
 /** Why, in one line, with the numbers. */
-export function lifecycleReason(figures: OrderFigures, settings: LifecycleSettings, now: number): string {
-  const stage = lifecycleStage(figures, settings, now);
+export function lifecycleReason(
+  figures: OrderFigures,
+  settings: LifecycleSettings,
+  now: number,
+  rhythm?: Rhythm,
+): string {
+  const stage = lifecycleStage(figures, settings, now, rhythm);
   if (stage === 'prospect' || figures.lastMs === undefined) return 'no order that was kept';
   const since = `last order ${days((now - figures.lastMs) / DAY_MS)} d ago`;
   if (stage === 'lost') return `${since} > ${days(settings.lostDays)} d`;
-  if (stage === 'at_risk') return `${since} > ${days(settings.atRiskDays)} d`;
+  if (stage === 'at_risk') return rhythm ? rhythmReason(rhythm) : `${since} > ${days(settings.atRiskDays)} d`;
   const { kept } = figures;
   const count =
     stage === 'loyal'
@@ -43,15 +62,30 @@ export function lifecycleReason(figures: OrderFigures, settings: LifecycleSettin
       : stage === 'active'
         ? `${kept} orders, ${settings.activeOrders} to ${settings.loyalOrders - 1}`
         : `${kept} ${kept === 1 ? 'order' : 'orders'} < ${settings.activeOrders}`;
-  return `${count}, ${since} <= ${days(settings.atRiskDays)} d`;
+  return `${count}, ${rhythm ? rhythmReason(rhythm) : `${since} <= ${days(settings.atRiskDays)} d`}`;
 }
 
-/** When time alone changes the stage; Infinity: never. */
-export function lifecycleNext(figures: OrderFigures, settings: LifecycleSettings, now: number): number {
+function rhythmReason({ decisive: { category, own, intervalDays, lastDay, overdueDay }, today }: Rhythm): string {
+  const every = `${own ? 'own' : 'typical'} interval ${days(intervalDays)} d`;
+  const limit = overdueDay - 1 - lastDay;
+  const compared = today >= overdueDay ? `> ${limit} d: overdue` : `<= ${limit} d`;
+  return `${category} last bought ${today - lastDay} d ago, ${every}, ${compared}`;
+}
+
+/**
+ * When time alone changes the stage; Infinity: never.
+ * @param rhythmMs the next moment at which a rhythm may say something else
+ */
+export function lifecycleNext(
+  figures: OrderFigures,
+  settings: LifecycleSettings,
+  now: number,
+  rhythmMs = Number.POSITIVE_INFINITY,
+): number {
   if (figures.lastMs === undefined) return Number.POSITIVE_INFINITY;
   for (const limit of [settings.atRiskDays, settings.lostDays]) {
     const due = figures.lastMs + daysInMs(limit) + 1;
-    if (due > now) return due;
+    if (due > now) return Math.min(due, rhythmMs);
   }
-  return Number.POSITIVE_INFINITY;
+  return rhythmMs;
 }

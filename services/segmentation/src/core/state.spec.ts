@@ -11,6 +11,7 @@ const states = fc.record({
   left: fc.nat(),
   searches: fc.array(fc.record({ query: name, lastMs: ms }), { maxLength: 32 }),
   told: fc.dictionary(name, name, { maxKeys: 5 }),
+  bought: fc.array(fc.tuple(fc.constantFrom('tea', '防晒'), fc.nat({ max: 30_000 })), { maxLength: 10 }),
   rfmClass: name,
   lifecycleStage: name,
   sinceMs: ms,
@@ -19,12 +20,13 @@ const states = fc.record({
 
 test('what is written by hand is what the generated code reads, and comes back', () => {
   fc.assert(
-    fc.property(states, ({ members, left, searches, told, rfmClass, lifecycleStage, sinceMs, nextMs }) => {
+    fc.property(states, ({ members, left, searches, told, bought, rfmClass, lifecycleStage, sinceMs, nextMs }) => {
       const state = newState();
       for (const [id, atMs] of members) state.members.enter(id, atMs);
       if (members.length > 0) state.members.leave((members[left % members.length] as [string, number])[0]);
       const kept = members.filter((_, i) => i !== left % members.length);
       for (const [key, json] of Object.entries(told)) state.told.set(key, json);
+      for (const [category, day] of bought) state.purchases.add(category, day);
       state.searches.push(...searches);
       Object.assign(state, {
         rfmClass,
@@ -36,13 +38,14 @@ test('what is written by hand is what the generated code reads, and comes back',
       state.nextMs = nextMs;
 
       const bytes = stateCodec.encode(state);
-      const { facts, memberships, told: saidBytes, ...rest } = State.decode(bytes);
+      const { facts, memberships, told: saidBytes, purchases, ...rest } = State.decode(bytes);
       expect(decodeFacts(facts)).toEqual(state.facts);
       expect(Memberships.decode(memberships)).toEqual({
         segmentIds: kept.map(([id]) => id),
         enteredMs: kept.map(([, atMs]) => atMs),
       });
       expect(Buffer.from(saidBytes).equals(state.told.encode())).toBe(true);
+      expect(Buffer.from(purchases).equals(state.purchases.encode())).toBe(true);
       expect(rest).toEqual({
         ...{ searches, rfmClass, lifecycleStage, rfmSinceMs: sinceMs, lifecycleSinceMs: 1, evaluatedMs: sinceMs },
         nextMs: nextMs === Number.POSITIVE_INFINITY ? 0 : nextMs,
@@ -50,6 +53,7 @@ test('what is written by hand is what the generated code reads, and comes back',
 
       const back = stateCodec.decode(bytes);
       expect([...back.members.entries()]).toEqual(kept);
+      expect(new Map(back.purchases.categories())).toEqual(new Map(state.purchases.categories()));
       expect(Buffer.from(stateCodec.encode(back)).equals(bytes)).toBe(true);
     }),
     { numRuns: 300 },

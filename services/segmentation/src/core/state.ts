@@ -3,6 +3,7 @@ import { decodeFacts, encodeFacts, type Facts, newFacts } from '#lib/facts/facts
 import { WireWriter } from '#lib/wire/wire.ts';
 import { Hot } from './hot.ts';
 import { Members } from './members.ts';
+import { Purchases } from './purchases.ts';
 import { Told } from './told.ts';
 
 /** What segmentation keeps of one customer, as it is worked on. */
@@ -19,6 +20,7 @@ export interface CustomerState {
   nextMs: number;
   evaluatedMs: number;
   readonly told: Told;
+  readonly purchases: Purchases;
   /** Not stored. */
   readonly hot: Hot;
 }
@@ -35,6 +37,7 @@ export function newState(): CustomerState {
     nextMs: Number.POSITIVE_INFINITY,
     evaluatedMs: 0,
     told: new Told(),
+    purchases: new Purchases(),
     hot: new Hot(),
   };
 }
@@ -49,6 +52,7 @@ export const stateCodec = {
     const facts = encodeFacts(state.facts);
     const memberships = state.members.encode();
     const told = state.told.encode();
+    const purchases = state.purchases.encode();
     const w = writer;
     w.reset();
     w.bytes(1, facts);
@@ -66,16 +70,18 @@ export const stateCodec = {
       w.close(start);
     }
     w.bytes(10, told);
+    w.bytes(11, purchases);
     return w.finish();
   },
   decode(bytes: Uint8Array): CustomerState {
-    const { facts, memberships, told, nextMs, ...rest } = State.decode(bytes);
+    const { facts, memberships, told, purchases, nextMs, ...rest } = State.decode(bytes);
     return {
       ...rest,
       facts: decodeFacts(facts),
       // A copy: the bytes belong to whoever read them.
       members: new Members(Uint8Array.from(memberships)),
       told: new Told(Uint8Array.from(told)),
+      purchases: new Purchases(Uint8Array.from(purchases)),
       nextMs: nextMs === 0 ? Number.POSITIVE_INFINITY : nextMs,
       hot: new Hot(),
     };

@@ -1,6 +1,7 @@
 import type { Search } from '#gen/recur/segmentation/v1/state.ts';
 import { type Facts, newFacts, type OrderFigures, orderFigures, type ShopZone, topCategory } from '#lib/facts/facts.ts';
 import { Members } from './members.ts';
+import { Purchases } from './purchases.ts';
 import { Told } from './told.ts';
 
 /** What rules may ask about a customer at a moment. Reused for every customer; figures are worked out once when asked for. */
@@ -11,6 +12,7 @@ export class View {
   searches: readonly Search[] = [];
   members = new Members();
   told = new Told();
+  purchases = new Purchases();
   rfmClass = '';
   lifecycleStage = '';
   #now = 0;

@@ -1,22 +1,22 @@
-import type { RfmCutPoints, RfmSettings } from '#gen/recur/segmentation/v1/segment.ts';
 import type * as api from '#gen/recur/segmentation/v1/segmentation_service.ts';
 import type { ShopZone } from '#lib/facts/facts.ts';
 import { orderFigures } from '#lib/facts/facts.ts';
 import type { Call } from '#lib/rpc/call.ts';
 import { invalidArgument, notFound } from '#lib/rpc/errors.ts';
 import { checkRfmSettings, checkSegment } from '../core/check.ts';
+import { rhythmOf } from '../core/classify.ts';
 import { compileRule } from '../core/conditions.ts';
 import { withCounters } from '../core/counting.ts';
 import { cutPointsOf, inForce } from '../core/cut-points.ts';
 import { quantiles } from '../core/distribution.ts';
 import { LIFECYCLE_STAGES, lifecycleReason } from '../core/lifecycle.ts';
+import type { Look } from '../core/looks.ts';
 import { Population, type Rfm } from '../core/population.ts';
 import { checkProfileReferences, checkReferences } from '../core/references.ts';
 import { classOf, RFM_CLASSES, rfmOf, rfmReason, rfmScores } from '../core/rfm.ts';
 import type { CustomerState } from '../core/state.ts';
 import { View } from '../core/view.ts';
 import type { Catalogue } from '../store/catalogue.ts';
-import { cutPoints } from '../store/cutting.ts';
 import type { States } from '../store/states.ts';
 import { type Walked, walk } from '../store/walk.ts';
 import type { Counters } from './counters.ts';
@@ -52,6 +52,7 @@ export class CustomersRpc {
     if (found === undefined) throw notFound(`customer "${customerId}"`);
     const { state } = found;
     const now = await this.#states.now(found.customerId);
+    const today = this.#zone.dayOf(now);
     const figures = orderFigures(state.facts);
     const { lifecycle } = this.#catalogue;
     const rfm = inForce(this.#catalogue.rfm);
@@ -69,7 +70,7 @@ export class CustomersRpc {
         LIFECYCLE_STAGES,
         state.lifecycleStage,
         state.lifecycleSinceMs,
-        lifecycleReason(figures, lifecycle, now),
+        lifecycleReason(figures, lifecycle, now, rhythmOf(lifecycle, { purchases: state.purchases, today })),
       ),
       rfmScores: rfmScores(figures, rfm, now),
     };
@@ -159,9 +160,9 @@ export class CustomersRpc {
     return walk(this.#states, this.#ended(call), show);
   }
 
-  /** Where the customers of now are cut by these settings, as far as there is time to look. */
-  cutPoints(settings: RfmSettings, call: Call): Promise<RfmCutPoints | undefined> {
-    return cutPoints(this.#states, settings, this.#ended(call));
+  /** Shows the customers of now, as far as there is time. */
+  async look<T>(look: Look<T>, call: Call): Promise<T> {
+    return look.settings(await this.#walk(call, look.show));
   }
 
   #ended(call: Call): () => boolean {

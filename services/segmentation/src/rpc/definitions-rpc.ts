@@ -1,14 +1,14 @@
-import { LifecycleSettings, type RfmCutPoints, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
+import { LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
 import type * as api from '#gen/recur/segmentation/v1/segmentation_service.ts';
 import { DefinitionCalls, updateSettings } from '#lib/definitions/calls.ts';
 import type { Uses } from '#lib/definitions/uses.ts';
 import type { Call } from '#lib/rpc/call.ts';
 import type { ActiveDefinition } from '#lib/stream/processor.ts';
-import { checkRfmSettings, checkSegment } from '../core/check.ts';
+import { checkLifecycleSettings, checkRfmSettings, checkSegment } from '../core/check.ts';
 import { withCounters } from '../core/counting.ts';
-import { isCut } from '../core/cut-points.ts';
 import { KINDS, SETTINGS_ID } from '../core/in-force.ts';
 import { DEFAULT_LIFECYCLE } from '../core/lifecycle.ts';
+import { LIFECYCLE_KEPT, type Look, RFM_KEPT } from '../core/looks.ts';
 import { DEFAULT_RFM, RFM_CLASSES } from '../core/rfm.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import type { DefinitionStores } from '../store/definition-stores.ts';
@@ -23,17 +23,17 @@ export class DefinitionsRpc {
   readonly #catalogue: Catalogue;
   readonly #counters: Counters;
 
-  readonly #cut: (settings: RfmSettings, call: Call) => Promise<RfmCutPoints | undefined>;
+  readonly #look: <T>(look: Look<T>, call: Call) => Promise<T>;
 
-  /** @param cut where the customers of now are cut, as far as the caller waits for it */
+  /** @param look looks at the customers of now, as far as the caller waits for it */
   constructor(
     stores: DefinitionStores,
     catalogue: Catalogue,
     uses: Uses,
     counters: Counters,
-    cut: (settings: RfmSettings, call: Call) => Promise<RfmCutPoints | undefined>,
+    look: <T>(look: Look<T>, call: Call) => Promise<T>,
   ) {
-    this.#cut = cut;
+    this.#look = look;
     this.#counters = counters;
     this.#stores = stores;
     this.#catalogue = catalogue;
@@ -87,10 +87,16 @@ export class DefinitionsRpc {
   async updateRfm({ settings, requestId }: api.UpdateRfmSettingsRequest, call: Call) {
     const { rfm: store } = this.#stores;
     const given = settings && { ...settings, cutPoints: undefined };
-    const found = given && isCut(given) && checkRfmSettings(given).length === 0 && (await this.#cut(given, call));
-    const complete = (asked: RfmSettings) => ({ ...asked, cutPoints: found || undefined });
+    const wrong = given === undefined || checkRfmSettings(given).length > 0;
+    const found = wrong ? undefined : await this.#found(RFM_KEPT.look(given), call);
+    const complete = (asked: RfmSettings) => ({ ...asked, cutPoints: found?.cutPoints });
     const place = { ...this.#place, store, kind: KINDS.rfm, message: RfmSettings, initial: DEFAULT_RFM, complete };
     return { settings: await updateSettings(place, given, requestId, call) };
+  }
+
+  /** What settings take from the customers is there from the start. */
+  async #found<T>(look: Look<T> | undefined, call: Call): Promise<T | undefined> {
+    return look && (await this.#look(look, call));
   }
 
   getLifecycle(): api.GetLifecycleSettingsResponse {
@@ -99,9 +105,14 @@ export class DefinitionsRpc {
 
   async updateLifecycle({ settings, requestId }: api.UpdateLifecycleSettingsRequest, call: Call) {
     const { lifecycle: store } = this.#stores;
+    const given = settings && { ...settings, typical: [], typicalTimeMs: 0 };
+    const wrong = given === undefined || checkLifecycleSettings(given).length > 0;
+    const found = wrong ? undefined : await this.#found(LIFECYCLE_KEPT.look(given), call);
+    const { typical = [], typicalTimeMs = 0 } = found ?? {};
+    const complete = (asked: LifecycleSettings) => ({ ...asked, typical, typicalTimeMs });
     const [message, initial] = [LifecycleSettings, DEFAULT_LIFECYCLE];
-    const place = { ...this.#place, store, kind: KINDS.lifecycle, message, initial };
-    return { settings: await updateSettings(place, settings, requestId, call) };
+    const place = { ...this.#place, store, kind: KINDS.lifecycle, message, initial, complete };
+    return { settings: await updateSettings(place, given, requestId, call) };
   }
 
   get #place() {
