@@ -59,10 +59,15 @@ export const messagingModule = (_config: MessagingConfig): DynamicModule => ({
     { provide: Tokens, inject: [Sealer], useFactory: (sealer: Sealer) => new Tokens(sealer) },
     {
       provide: Writer,
-      inject: [Sealer, TemplateLibrary],
-      useFactory: (sealer: Sealer, templates: TemplateLibrary) =>
-        new Writer({ open: (sealed) => sealer.open(sealed).toString('utf8'), templates }),
+      inject: [Sealer, TemplateLibrary, OutboxMetrics],
+      useFactory: (sealer: Sealer, templates: TemplateLibrary, metrics: OutboxMetrics) =>
+        new Writer({
+          open: (sealed) => sealer.open(sealed).toString('utf8'),
+          templates,
+          onMissing: (template, variables) => metrics.missingVariables(template, variables),
+        }),
     },
+    { provide: OutboxMetrics, inject: [REGISTRY], useFactory: (registry: Registry) => new OutboxMetrics(registry) },
     {
       provide: Composer,
       inject: [CONFIG, Writer, Tokens],
@@ -87,20 +92,20 @@ export const messagingModule = (_config: MessagingConfig): DynamicModule => ({
     },
     {
       provide: Outbox,
-      inject: [CONFIG, NATS, REDIS, LOGGER, REGISTRY, CHANNELS],
+      inject: [CONFIG, NATS, REDIS, LOGGER, OutboxMetrics, CHANNELS],
       useFactory: async (
         c: MessagingConfig,
         nats: NatsConnection,
         redis: Redis,
         logger: Logger,
-        registry: Registry,
+        metrics: OutboxMetrics,
         channels: Channels,
       ) =>
         new Outbox({
           ...{ channels, logger, live: c.clock === 'live', now: Date.now },
           restoredMs: (await clusterOf(await jetstreamManager(nats))).restoredMs,
           marks: new BegunMarks(redis, Date.now),
-          metrics: new OutboxMetrics(registry),
+          metrics,
         }),
     },
     {
@@ -130,6 +135,8 @@ export const messagingModule = (_config: MessagingConfig): DynamicModule => ({
         CHANNELS,
         EventWriter,
         MjmlCompiler,
+        Writer,
+        Sealer,
       ],
       useFactory: async (
         nats: NatsConnection,
@@ -142,11 +149,18 @@ export const messagingModule = (_config: MessagingConfig): DynamicModule => ({
         channels: Channels,
         events: EventWriter,
         mjml: MjmlCompiler,
+        writer: Writer,
+        sealer: Sealer,
       ) => {
         const { store, settings } = await openStores(nats, c);
-        const templates = new Templates({ store, uses, composer, transport, mjml, settings: () => library.settings });
+        const states = new StateReader(STAGE, stateCodec, redis, c.partitions);
+        const seal = (value: string) => sealer.seal(value);
+        const templates = new Templates({
+          ...{ store, uses, composer, transport, mjml, states, writer, channels, seal },
+          settings: () => library.settings,
+        });
         const messages = new CustomerMessages({
-          states: new StateReader(STAGE, stateCodec, redis, c.partitions),
+          states,
           ...{ events, channels: new Set(channels.keys()), shopTimeZone: c.shopTimeZone, now: Date.now },
           settings: () => library.settings,
         });

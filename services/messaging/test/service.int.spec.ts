@@ -60,6 +60,7 @@ describe('messaging as a process', () => {
       locale: '',
       customerJson: Buffer.from('{"first_name":"Bo"}'),
       journeyJson: Buffer.from('{"code":7}'),
+      customerId: '',
     };
     const preview = await client.previewTemplate({ source: { $case: 'templateId', value: 'welcome' }, ...values });
     expect(preview).toMatchObject({ subject: 'Hello Bo', text: 'Your code is 7', locale: '' });
@@ -81,7 +82,9 @@ describe('messaging as a process', () => {
         ...{ id: 'page', name: 'Page', channel: 'email' },
         content: { subject: 'Hi', mjml: mjml(text) },
       });
-    const { template } = await client.createTemplate({ template: page('Hi {{ customer.first_name }}'), requestId: '' });
+    // MJML itself is loaded with the first page: on a busy machine not within the usual five seconds.
+    const first = { template: page('Hi {{ customer.first_name }}'), requestId: '' };
+    const { template } = await client.createTemplate(first, { deadlineMs: 30_000 });
     expect(template?.content?.html).toContain('>Hi {{ customer.first_name }}</div>');
     if (template) await client.updateTemplate({ template: { ...template, ...page('Bye') }, requestId: '' });
     expect((await client.getTemplate({ id: 'page' })).template?.content?.html).toContain('>Bye</div>');
@@ -91,7 +94,12 @@ describe('messaging as a process', () => {
       code: status.INVALID_ARGUMENT,
     });
     const source = { $case: 'template' as const, value: page('Hi {{ customer.first_name }}') };
-    const values = { locale: '', customerJson: Buffer.from('{"first_name":"Bo"}'), journeyJson: Buffer.alloc(0) };
+    const values = {
+      locale: '',
+      customerJson: Buffer.from('{"first_name":"Bo"}'),
+      journeyJson: Buffer.alloc(0),
+      customerId: '',
+    };
     expect((await client.previewTemplate({ source, ...values })).html).toContain('>Hi Bo</div>');
     await client.deleteTemplate({ id: 'page', revision: 0, requestId: '' });
   });
@@ -151,6 +159,33 @@ describe('messaging as a process', () => {
     expect(await (await fetch(`${rig.service.httpUrl}/metrics`)).text()).toMatch(
       /messaging_outcomes_total{[^}]*status="sent"[^}]*} 1\n/,
     );
+  });
+
+  it('tells which variables customers lack: in a preview, of several, and counted when sent', async () => {
+    const source = { $case: 'templateId' as const, value: 'welcome' };
+    const none = { customerJson: Buffer.alloc(0), journeyJson: Buffer.alloc(0), locale: '' };
+    const preview = await rig.client.previewTemplate({ source, ...none, customerId: 'ana' });
+    expect(preview).toMatchObject({ subject: 'Hello Ana ana', text: 'Your code is ', missing: ['journey.code'] });
+    expect(preview.variables).toEqual(['customer.first_name', 'journey.code']);
+    await expect(rig.client.previewTemplate({ source, ...none, customerId: 'unheard' })).rejects.toMatchObject({
+      code: status.NOT_FOUND,
+    });
+    const journeyJson = Buffer.from('{"code":1}');
+    const customerIds = ['ana', 'nobody', 'unheard'];
+    expect(await rig.client.reportMissingVariables({ source, customerIds, journeyJson, locale: '' })).toEqual({
+      ...{ customers: 2, unknown: 1, failed: 0 },
+      variables: [
+        { name: 'customer.first_name', parts: ['subject'], lacking: 1, printedEmpty: 1, examples: ['nobody'] },
+        { name: 'journey.code', parts: ['text'], lacking: 0, printedEmpty: 0, examples: [] },
+      ],
+    });
+    await rig.events([rig.identify('lea'), rig.ask('lea', { idempotencyKey: 'l1' })]);
+    const counted = /messaging_missing_variables_total{[^}]*variable="journey.code"[^}]*} 1\n/;
+    const metrics = await eventually(
+      async () => (await fetch(`${rig.service.httpUrl}/metrics`)).text(),
+      (text) => counted.test(text),
+    );
+    expect(metrics).toMatch(counted);
   });
 
   it('killed and restarted in the middle, with a provider that loses answers: every message once', async () => {

@@ -1,11 +1,14 @@
 import type { SendRequest } from '#gen/recur/log/v1/changes.ts';
-import type { StoredTrait } from '#gen/recur/messaging/v1/state.ts';
+import type { CustomerState, StoredTrait } from '#gen/recur/messaging/v1/state.ts';
 import type { MessagingSettings, Template, TemplateContent } from '#gen/recur/messaging/v1/template.ts';
 import { objectOf } from '../core/contact.ts';
 import type { TemplateInForce } from '../core/definitions.ts';
 import { contentFor } from '../core/locale.ts';
 import { type Rendered, render, TemplateError } from '../render/render.ts';
 import { ComposeError, type Send } from './channel.ts';
+
+/** Of messages to people of the shop. */
+export const TEST_PURPOSE = 'test';
 
 export interface WriterParts {
   /** Opens a sealed trait: JSON text. @throws when it cannot. */
@@ -14,6 +17,8 @@ export interface WriterParts {
     find(id: string, revision: number): TemplateInForce | undefined;
     readonly settings: MessagingSettings;
   };
+  /** Told of variables that printed nothing in a message to a customer. */
+  readonly onMissing?: (templateId: string, variables: readonly string[]) => void;
 }
 
 /** What a template is written with. */
@@ -74,11 +79,21 @@ export class Writer {
     try {
       const message = { id, purpose, channel: template.channel, locale, unsubscribe_url: unsubscribeUrl };
       const shop = { name: this.settings.shopName };
-      return { content, ...render(content, { customer, journey, message, shop }) };
+      const rendered = render(content, { customer, journey, message, shop });
+      if (rendered.missing.length > 0 && purpose !== TEST_PURPOSE)
+        this.parts.onMissing?.(template.id, rendered.missing);
+      return { content, ...rendered };
     } catch (error) {
       const where = error instanceof TemplateError ? `: ${error.part} line ${error.line}` : '';
       throw new ComposeError(`template_error${where}`, error);
     }
+  }
+
+  /** A customer as templates of a channel see it. */
+  customerOf(state: CustomerState, channel: string): Record<string, unknown> {
+    const traits = this.traits(state.traits);
+    const email = channel === 'email' && state.email?.sealed.length ? this.value(state.email.sealed) : undefined;
+    return email === undefined ? traits : { email, ...traits };
   }
 
   private traits(stored: Record<string, StoredTrait>): Record<string, unknown> {

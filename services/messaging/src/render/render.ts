@@ -2,6 +2,7 @@ import { Context, type Emitter, type Liquid, LiquidError, type Template as Parse
 import type { TemplateContent } from '#gen/recur/messaging/v1/template.ts';
 import { headerProblem } from '../core/header.ts';
 import { htmlEngine, type ParsedContent, type Part, parseContent, plainEngine } from '../core/template-source.ts';
+import { noteMissing, watchOutputs } from './watch-outputs.ts';
 
 /** Of one part, rendered. */
 export const MAX_OUTPUT_BYTES = 256 * 1024;
@@ -45,6 +46,8 @@ export interface Rendered {
   readonly html: string;
   /** Variables of a text that is kept at the provider. */
   readonly parameters: Readonly<Record<string, string>>;
+  /** Names of variables that printed nothing where the template has no default: `customer.first_name`. At most 50. */
+  readonly missing: readonly string[];
 }
 
 /** What a template sees. */
@@ -66,23 +69,23 @@ const parsed = new WeakMap<TemplateContent, ParsedContent>();
 /** @throws TemplateError when it does not parse, fails, takes too long, grows too large, or gives no usable subject */
 export function render(content: TemplateContent, scope: Scope): Rendered {
   const parts = parsedOf(content);
-  const subject = lineOf('subject', parts.subject, scope, MAX_SUBJECT);
+  const missing = new Set<string>();
+  const lineOf = (part: Part, source: Parsed[], maxLength: number) => {
+    const line = renderPart(part, plainEngine, source, scope, missing).trim();
+    const problem = headerProblem(line, maxLength);
+    if (problem) throw new TemplateError(part, problem);
+    return line;
+  };
+  const subject = lineOf('subject', parts.subject, MAX_SUBJECT);
   const wanted = content.subject !== '' || scope.message.channel === 'email';
   if (wanted && subject === '') throw new TemplateError('subject', 'must not be empty');
-  const text = renderPart('text', plainEngine, parts.text, scope);
-  const html = renderPart('html', htmlEngine, parts.html, scope);
+  const text = renderPart('text', plainEngine, parts.text, scope, missing);
+  const html = renderPart('html', htmlEngine, parts.html, scope, missing);
   const parameters: Record<string, string> = {};
   for (const [name, source] of parts.parameters) {
-    parameters[name] = lineOf(`parameters.${name}`, source, scope, MAX_PARAMETER);
+    parameters[name] = lineOf(`parameters.${name}`, source, MAX_PARAMETER);
   }
-  return { subject, text, html, parameters };
-}
-
-function lineOf(part: Part, source: Parsed[], scope: Scope, maxLength: number): string {
-  const line = renderPart(part, plainEngine, source, scope).trim();
-  const problem = headerProblem(line, maxLength);
-  if (problem) throw new TemplateError(part, problem);
-  return line;
+  return { subject, text, html, parameters, missing: [...missing] };
 }
 
 function parsedOf(content: TemplateContent): ParsedContent {
@@ -90,6 +93,8 @@ function parsedOf(content: TemplateContent): ParsedContent {
   if (!parts) {
     try {
       parts = parseContent(content);
+      for (const part of [parts.subject, parts.text, parts.html]) watchOutputs(part);
+      for (const [, source] of parts.parameters) watchOutputs(source);
     } catch (error) {
       throw TemplateError.from('html', error);
     }
@@ -104,12 +109,12 @@ function parsedOf(content: TemplateContent): ParsedContent {
  *
  * Its clock is the wall's, and a process may stand still on a busy machine: what took long, but little of the processor, is tried again.
  */
-function renderPart(part: Part, engine: Liquid, template: Parsed[], scope: Scope): string {
+function renderPart(part: Part, engine: Liquid, template: Parsed[], scope: Scope, missing: Set<string>): string {
   if (template.length === 0) return '';
   const begun = cpuMs();
   for (let left = MAX_TRIES; ; left--) {
     try {
-      return renderOnce(engine, template, scope);
+      return renderOnce(engine, template, scope, missing);
     } catch (error) {
       const stoodStill = isTimeLimit(error) && cpuMs() - begun < STOOD_STILL_MS;
       if (!stoodStill || left === 1) throw TemplateError.from(part, error);
@@ -117,7 +122,7 @@ function renderPart(part: Part, engine: Liquid, template: Parsed[], scope: Scope
   }
 }
 
-function renderOnce(engine: Liquid, template: Parsed[], scope: Scope): string {
+function renderOnce(engine: Liquid, template: Parsed[], scope: Scope, missing: Set<string>): string {
   const emitter = new BoundedEmitter();
   const context = new Context(
     scope,
@@ -125,6 +130,7 @@ function renderOnce(engine: Liquid, template: Parsed[], scope: Scope): string {
     { sync: true, renderLimit: MAX_RENDER_MS, memoryLimit: MAX_MEMORY },
     { liquid: engine },
   );
+  noteMissing(context, missing);
   toValueSync(engine.renderer.renderTemplates(template, context, emitter));
   return emitter.buffer;
 }

@@ -9,7 +9,7 @@ import { entryOf } from '../core/ledger.ts';
 import { policyOf } from '../core/settings.ts';
 import type { EventWriter } from '../links/event-writer.ts';
 import { settlementOf } from '../links/receipt.ts';
-import { pageSizeField, refusal } from './json-field.ts';
+import { checkCustomerId, pageSizeField, refusal } from './json-field.ts';
 
 export interface CustomerMessagesParts {
   readonly states: Pick<StateReader<CustomerState>, 'get'>;
@@ -62,7 +62,7 @@ export class CustomerMessages {
   }
 
   private async find(customerId: string) {
-    if (customerId === '' || customerId.length > 128) throw refusal('customer_id', 'must have 1–128 characters');
+    checkCustomerId('customer_id', customerId);
     const found = await this.parts.states.get(customerId);
     if (!found) throw notFound(`customer "${customerId}"`);
     return found;

@@ -22,3 +22,8 @@ export function refusal(field: string, description: string): Error {
   const violation: FieldViolation = { field, description };
   return invalidArgument([violation]);
 }
+
+/** @throws INVALID_ARGUMENT */
+export function checkCustomerId(field: string, customerId: string): void {
+  if (customerId === '' || customerId.length > 128) throw refusal(field, 'must have 1–128 characters');
+}

@@ -50,6 +50,10 @@ export class MessagingRpc implements Handlers<typeof MessagingServiceService> {
     return this.parts.templates.preview(request);
   }
 
+  reportMissingVariables(request: api.ReportMissingVariablesRequest): Promise<api.ReportMissingVariablesResponse> {
+    return this.parts.templates.reportMissing(request);
+  }
+
   sendTestMessage(request: api.SendTestMessageRequest): Promise<api.SendTestMessageResponse> {
     return this.parts.templates.sendTest(request);
   }

@@ -10,7 +10,8 @@ export const MAX_HTML_BYTES = 100 * 1024;
 const MAX_ERRORS = 20;
 /** Together with the one under way. */
 const MAX_WAITING = 64;
-const IDLE_MS = 30_000;
+/** Somebody who writes a template looks at it again and again. */
+const IDLE_MS = 600_000;
 const OLD_SPACE_MB = 192;
 
 export interface MjmlError {
@@ -27,7 +28,7 @@ export interface Compiled {
 
 /**
  * MJML to HTML, when a template is stored or looked at, never when a message is written. The Liquid in it is left as it is.
- * Works in a thread that starts when it is needed and ends when it was not for half a minute.
+ * Works in a thread that starts when it is needed and ends when it was not for ten minutes.
  */
 export class MjmlCompiler {
   readonly #file: string;
