@@ -17,6 +17,7 @@ import { Explanations } from './rpc/explain.ts';
 import { JourneyHandlers } from './rpc/journeys.ts';
 import { Stage } from './stage.ts';
 import { JourneyStore } from './store/journey-store.ts';
+import { TemplateChannels } from './store/template-channels.ts';
 
 class JourneyModule {}
 
@@ -49,12 +50,13 @@ export const journeyModule = (): DynamicModule => ({
     {
       provide: JourneyHandlers,
       inject: [JourneyStore, NATS, REDIS, CONFIG],
-      useFactory: (store: JourneyStore, nats: NatsConnection, redis: Redis, config: ServiceConfig) =>
+      useFactory: async (store: JourneyStore, nats: NatsConnection, redis: Redis, config: ServiceConfig) =>
         new JourneyHandlers(
           store,
           new StateReader('journey', stateCodec, redis, config.partitions),
           requestsOf(store, nats, config),
           explanationsOf(config),
+          await TemplateChannels.open(nats, config.streamReplicas),
         ),
     },
     {

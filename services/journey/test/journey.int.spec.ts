@@ -11,6 +11,8 @@ import { type Journey, JourneyStatus } from '#gen/recur/journey/v1/journey.ts';
 import { JourneyServiceClient, JourneyServiceService } from '#gen/recur/journey/v1/service.ts';
 import { Exposure, Merged, SegmentChange, SendRequest, Step, StepAction } from '#gen/recur/log/v1/changes.ts';
 import { Frame, RecordKind } from '#gen/recur/log/v1/frame.ts';
+import { Template } from '#gen/recur/messaging/v1/template.ts';
+import { DefinitionStore } from '#lib/definitions/store.ts';
 import { watchDefinitions } from '#lib/definitions/watch.ts';
 import { createClient, type RpcClient } from '#lib/rpc/client.ts';
 import { RpcError } from '#lib/rpc/errors.ts';
@@ -30,6 +32,7 @@ import { Requests } from '../src/requests/requests.ts';
 import { Explanations } from '../src/rpc/explain.ts';
 import { JourneyHandlers } from '../src/rpc/journeys.ts';
 import { JourneyStore } from '../src/store/journey-store.ts';
+import { TemplateChannels } from '../src/store/template-channels.ts';
 import { encodeEvent, ZONE } from './scenario.ts';
 
 const PARTITIONS = 2;
@@ -42,6 +45,7 @@ let redis: Redis;
 let profile: RunningStage;
 let segmentation: RunningStage;
 let journeys: RunningStage;
+let templates: DefinitionStore<Template>;
 let server: RpcServer;
 let client: RpcClient<typeof JourneyServiceService>;
 
@@ -86,6 +90,8 @@ beforeAll(async () => {
     await manager.streams.add({ name, subjects: [...taken], allow_direct: true });
   }
   const store = await JourneyStore.open(nats, 1);
+  templates = await DefinitionStore.open({ nats, kind: 'template', message: Template, validate: () => [] });
+  for (const id of ['t', 'welcome_a', 'welcome_b', 'welcome_reminder']) await createTemplate(id, 'email');
   const handlers = new JourneyHandlers(
     store,
     new StateReader('journey', stateCodec, redis, PARTITIONS),
@@ -99,6 +105,7 @@ beforeAll(async () => {
       segmentation: undefined,
     }),
     new Explanations(undefined),
+    await TemplateChannels.open(nats, 1),
   );
   const services = [rpcService(JourneyServiceService, handlers)];
   const host = '127.0.0.1';
@@ -108,6 +115,9 @@ beforeAll(async () => {
   segmentation = await startStage(buyers, options('s'));
   journeys = await startJourneys('j1');
 });
+
+const createTemplate = (id: string, channel: string) =>
+  templates.create(id, Template.fromPartial({ id, name: id, channel }));
 
 afterAll(async () => {
   client?.close();
@@ -193,6 +203,40 @@ definition:
     - { id: m, message: { channel: email, template_id: t, purpose: marketing, next: end } }
     - { id: end, exit: {} }
 `;
+
+test('templates are there, for their channel, before a journey is stored or started; a webhook goes the way of a send', async () => {
+  const text = simple('told').replace(
+    '- { id: end, exit: {} }',
+    '- { id: end, webhook: { template_id: ticket, next: out } }\n    - { id: out, exit: {} }',
+  );
+  const at = 'definition.nodes[3].webhook.template_id';
+  const missing = await client.validateJourney({ form: { $case: 'text', value: text } });
+  expect(missing.violations).toEqual([{ field: at, description: 'there is no template "ticket": create it first' }]);
+  const journey = missing.journey!;
+  const refusal = await refused(client.createJourney({ journey, requestId: '' }));
+  expect([refusal.code, refusal.violations]).toEqual([
+    status.INVALID_ARGUMENT,
+    [{ field: `journey.${at}`, description: 'there is no template "ticket": create it first' }],
+  ]);
+  await createTemplate('ticket', 'email');
+  const wrong = await client.validateJourney({ form: { $case: 'journey', value: journey } });
+  expect(wrong.violations.map((v) => v.description)).toEqual(['"ticket" is a template for email, not webhook']);
+  await templates.update('ticket', Template.fromPartial({ id: 'ticket', name: 'ticket', channel: 'webhook' }));
+  await client.createJourney({ journey, requestId: '' });
+  await templates.delete('ticket');
+  const late = await refused(client.startJourney({ id: 'told', requestId: '' }));
+  expect([late.code, late.message]).toEqual([
+    status.FAILED_PRECONDITION,
+    expect.stringContaining(`${at}: there is no template "ticket"`),
+  ]);
+  await createTemplate('ticket', 'webhook');
+  await client.startJourney({ id: 'told', requestId: '' });
+  await eventually(async () => {
+    await happens('told-a', 'Enter told');
+    const [send] = (await told('told-a')).flatMap((line) => (line.send?.nodeId === 'end' ? [line.send] : []));
+    expect(send).toMatchObject({ channel: 'webhook', templateId: 'ticket', purpose: 'transactional', fallbacks: [] });
+  });
+});
 
 test('a journey from its file to the requests in the log, with a wait that ends within a second of its moment', async () => {
   await launch(simple('live'));
@@ -325,7 +369,7 @@ test('definitions: versions, revisions, repeated requests, and errors that name 
   const page = await client.listJourneys({ pageSize: 2, pageToken: '' });
   expect(page.journeys.map(({ id }) => id)).toEqual(['live', 'many']);
   const rest = await client.listJourneys({ pageSize: 2, pageToken: page.nextPageToken });
-  expect([rest.journeys.map(({ id }) => id), rest.nextPageToken]).toEqual([['ways'], '']);
+  expect([rest.journeys.map(({ id }) => id), rest.nextPageToken]).toEqual([['told', 'ways'], '']);
 });
 
 test('people are moved to a new version, a live room lets a segment in, an archived journey is put away', async () => {

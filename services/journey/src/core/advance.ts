@@ -4,7 +4,7 @@ import { LeaveReason, leave, stepOf } from './leave.ts';
 import { arriveAtEmitEvent, arriveAtUpdateTraits } from './nodes/actions.ts';
 import { arriveAtBranch } from './nodes/branch.ts';
 import { arriveAtExit } from './nodes/exit.ts';
-import { arriveAtMessage } from './nodes/message.ts';
+import { arriveAtMessage, arriveAtWebhook } from './nodes/message.ts';
 import type { Outcome, Place } from './nodes/outcome.ts';
 import { arriveAtSplit } from './nodes/split.ts';
 import { arriveAtWait, dueAt, NEXT, NO_DATE } from './nodes/wait.ts';
@@ -60,6 +60,8 @@ function arrive(node: Node, place: Place): Outcome {
       return arriveAtSplit(node.id, kind.value, place);
     case 'message':
       return arriveAtMessage(node.id, kind.value, place);
+    case 'webhook':
+      return arriveAtWebhook(node.id, kind.value, place);
     case 'updateTraits':
       return arriveAtUpdateTraits(node.id, kind.value, place);
     case 'emitEvent':

@@ -34,11 +34,13 @@ import { failedPrecondition, invalidArgument } from '#lib/rpc/errors.ts';
 import type { Handlers } from '#lib/rpc/service.ts';
 import { moveVersions } from '../core/definition/moves.ts';
 import { readJourney } from '../core/definition/read.ts';
+import { checkTemplates, templateUses } from '../core/definition/templates.ts';
 import { validateJourney } from '../core/definition/validate.ts';
 import { changeJourney, changeRefusal, type Move, moveJourney, type UpdatePath } from '../core/definition/versions.ts';
 import { Violations } from '../core/definition/violations.ts';
 import type { Requests } from '../requests/requests.ts';
 import type { JourneyStore, Write } from '../store/journey-store.ts';
+import type { TemplateChannels } from '../store/template-channels.ts';
 import type { Explanations } from './explain.ts';
 
 /** Committed states of customers, merges followed. */
@@ -57,6 +59,7 @@ export class JourneyHandlers implements Handlers<typeof JourneyServiceService> {
   readonly #states: JourneyStates;
   readonly #requests: Requests;
   readonly #explanations: Explanations;
+  readonly #templates: Pick<TemplateChannels, 'of'>;
   readonly #now: () => number;
 
   constructor(
@@ -64,18 +67,20 @@ export class JourneyHandlers implements Handlers<typeof JourneyServiceService> {
     states: JourneyStates,
     requests: Requests,
     explanations: Explanations,
+    templates: Pick<TemplateChannels, 'of'>,
     now: () => number = Date.now,
   ) {
     this.#store = store;
     this.#requests = requests;
     this.#explanations = explanations;
+    this.#templates = templates;
     this.#states = states;
     this.#now = now;
   }
 
   async createJourney({ journey, requestId }: CreateJourneyRequest, call: Call): Promise<CreateJourneyResponse> {
     const given = required(journey);
-    refuse(validateJourney(given).found);
+    refuse((await this.#check(given, 'journey')).found);
     const asked = CreateJourneyRequest.encode({ journey: given, requestId: '' }).finish();
     const write = writeOf(call, requestId, asked);
     return { journey: await this.#store.create(given, write, this.#now()) };
@@ -97,6 +102,7 @@ export class JourneyHandlers implements Handlers<typeof JourneyServiceService> {
     const paths = pathsOf(request.updateMask);
     const asked = UpdateJourneyRequest.encode({ ...request, requestId: '' }).finish();
     const write = writeOf(call, request.requestId, asked);
+    if (paths.includes('definition')) refuse((await this.#check(change, 'journey')).found);
     const now = this.#now();
     const journey = await this.#store.change(change.id, change.revision, write, (stored) => {
       const refusal = changeRefusal(stored);
@@ -115,7 +121,11 @@ export class JourneyHandlers implements Handlers<typeof JourneyServiceService> {
     return { versions: await this.#store.versions(id) };
   }
 
-  startJourney(request: MoveRequest, call: Call) {
+  async startJourney(request: MoveRequest, call: Call) {
+    const violations = new Violations();
+    await this.#checkTemplates(await this.#store.get(request.id), 'definition', violations);
+    const [first] = violations.found;
+    if (first) throw failedPrecondition(`journey "${request.id}": ${first.field}: ${first.description}`);
     return this.#move('start', request, call);
   }
 
@@ -158,11 +168,13 @@ export class JourneyHandlers implements Handlers<typeof JourneyServiceService> {
     return this.#requests.startLiveRoom(request, call);
   }
 
-  validateJourney({ form }: ValidateJourneyRequest): ValidateJourneyResponse {
-    if (form?.$case === 'journey') return { violations: validateJourney(form.value).found, journey: form.value };
+  async validateJourney({ form }: ValidateJourneyRequest): Promise<ValidateJourneyResponse> {
+    if (form?.$case === 'journey') {
+      return { violations: (await this.#check(form.value, 'journey')).found, journey: form.value };
+    }
     if (form?.$case !== 'text') throw invalidArgument([{ field: 'form', description: 'give a journey or text' }]);
     const { journey, violations } = readJourney(form.value);
-    if (journey !== undefined) validateJourney(journey, '', violations);
+    if (journey !== undefined) await this.#check(journey, '', violations);
     return { violations: violations.found, journey };
   }
 
@@ -188,6 +200,20 @@ export class JourneyHandlers implements Handlers<typeof JourneyServiceService> {
 
   broadcast(request: BroadcastRequest, call: Call): AsyncIterable<BroadcastResponse> {
     return this.#requests.broadcast(request, call);
+  }
+
+  /** All that keeps a journey from being stored; the templates are looked for when nothing else is wrong. */
+  async #check(journey: Journey, at: string, violations = new Violations()): Promise<Violations> {
+    validateJourney(journey, at, violations);
+    const position = at === '' ? 'definition' : `${at}.definition`;
+    if (violations.found.length === 0) await this.#checkTemplates(journey, position, violations);
+    return violations;
+  }
+
+  async #checkTemplates({ definition }: Journey, at: string, violations: Violations): Promise<void> {
+    if (definition === undefined) return;
+    const channels = await this.#templates.of(templateUses(definition).map(({ templateId }) => templateId));
+    checkTemplates(definition, channels, at, violations);
   }
 
   async #move(move: Move, { id, requestId }: MoveRequest, call: Call): Promise<{ journey: Journey }> {

@@ -32,6 +32,8 @@ export function edgesOf(node: Node): Edge[] {
       return node.kind.value.variants.map((v, i) => edge(`split.variants[${i}].next`, v.next, v.holdOut));
     case 'message':
       return [edge('message.next', node.kind.value.next)];
+    case 'webhook':
+      return [edge('webhook.next', node.kind.value.next)];
     case 'updateTraits':
       return [edge('update_traits.next', node.kind.value.next)];
     case 'emitEvent':
@@ -123,8 +125,9 @@ function checkHoldOuts(graph: Graph, at: string, violations: Violations): void {
       if (!holdOut) continue;
       for (const id of graph.from(target)) {
         const node = graph.nodes[graph.indexOf.get(id) ?? -1];
-        if (node?.kind?.$case !== 'message') continue;
-        violations.add(`${at}.nodes[${i}].${field}`, `is the hold-out arm and must not lead to the message "${id}"`);
+        const kind = node?.kind?.$case;
+        if (kind !== 'message' && kind !== 'webhook') continue;
+        violations.add(`${at}.nodes[${i}].${field}`, `is the hold-out arm and must not lead to the ${kind} "${id}"`);
       }
     }
   });

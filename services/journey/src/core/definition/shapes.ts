@@ -49,7 +49,7 @@ const TRAIT_DATE: Shape = {
 const FESTIVAL: Shape = { name: text, offset_days: number, at: text };
 const SCHEDULE: Shape = { cron: text, festival: message(() => FESTIVAL), segment_id: text };
 const LIVE_ROOM: Shape = { room_id: text, segment_id: text };
-const TRIGGER: Shape = {
+export const TRIGGER: Shape = {
   event: message(() => EVENT_MATCH),
   segment_entered: text,
   segment_exited: text,
@@ -61,7 +61,7 @@ const TRIGGER: Shape = {
 };
 
 const OPENING: Shape = { opens: text, closes: text, days: list(text, 7) };
-const WAIT: Shape = {
+export const WAIT: Shape = {
   duration,
   until_local_time: text,
   until_open: message(() => OPENING),
@@ -80,7 +80,7 @@ const WAIT_FOR_EVENT: Shape = {
     10,
   ),
 };
-const BRANCH_CONDITION: Shape = {
+export const BRANCH_CONDITION: Shape = {
   in_segment: text,
   not_in_segment: text,
   trigger: message(() => PROPERTY_CONDITION),
@@ -120,17 +120,19 @@ const MESSAGE: Shape = {
     3,
   ),
 };
+const WEBHOOK: Shape = { template_id: text, next: text };
 const UPDATE_TRAITS: Shape = { traits: { is: 'value' }, expressions: texts, next: text };
 const EMIT_EVENT: Shape = { name: text, properties: { is: 'value' }, expressions: texts, next: text };
 const EXIT: Shape = { reason: text };
 
-const NODE: Shape = {
+export const NODE: Shape = {
   id: text,
   wait: message(() => WAIT),
   wait_for_event: message(() => WAIT_FOR_EVENT),
   branch: message(() => BRANCH),
   split: message(() => SPLIT),
   message: message(() => MESSAGE),
+  webhook: message(() => WEBHOOK),
   update_traits: message(() => UPDATE_TRAITS),
   emit_event: message(() => EMIT_EVENT),
   exit: message(() => EXIT),

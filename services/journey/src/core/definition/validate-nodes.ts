@@ -32,7 +32,7 @@ export function checkNode(node: Node, at: string, violations: Violations): void 
     case undefined:
       violations.add(
         at,
-        'does nothing: give it one of wait, wait_for_event, branch, split, message, update_traits, emit_event, exit',
+        'does nothing: give it one of wait, wait_for_event, branch, split, message, webhook, update_traits, emit_event, exit',
       );
       break;
     case 'wait':
@@ -49,6 +49,9 @@ export function checkNode(node: Node, at: string, violations: Violations): void 
       break;
     case 'message':
       checkMessage(node.kind.value, `${at}.message`, violations);
+      break;
+    case 'webhook':
+      checkReference(node.kind.value.templateId, 'template', `${at}.webhook.template_id`, violations);
       break;
     case 'updateTraits':
       checkUpdateTraits(node.kind.value, `${at}.update_traits`, violations);

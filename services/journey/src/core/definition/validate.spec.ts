@@ -183,7 +183,7 @@ const table: [change: [from: string, to: string], expected: string[]][] = [
   [
     ['- { id: end, exit: {} }', '- { id: end }'],
     [
-      'definition.nodes[5]: does nothing: give it one of wait, wait_for_event, branch, split, message, update_traits, emit_event, exit',
+      'definition.nodes[5]: does nothing: give it one of wait, wait_for_event, branch, split, message, webhook, update_traits, emit_event, exit',
     ],
   ],
   [
@@ -243,6 +243,14 @@ const table: [change: [from: string, to: string], expected: string[]][] = [
     [
       'definition.nodes[5].emit_event.name: must not begin with "Order ": orders are the shop\'s to tell',
       'definition.nodes[5].emit_event.next: is missing: every way out names the next node',
+    ],
+  ],
+  [
+    ['- { id: end, exit: {} }', '- { id: end, webhook: { template_id: "?", next: pause } }'],
+    [
+      'definition.nodes[5].webhook.template_id: must be the id of a template',
+      'definition.nodes[0].split.variants[1].next: is the hold-out arm and must not lead to the webhook "end"',
+      'definition.nodes[0].split.variants[1].next: is the hold-out arm and must not lead to the message "hello"',
     ],
   ],
   [

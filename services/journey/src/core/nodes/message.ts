@@ -1,4 +1,4 @@
-import type { Message } from '#gen/recur/journey/v1/journey.ts';
+import type { Message, Webhook } from '#gen/recur/journey/v1/journey.ts';
 import { stableId } from '../hash.ts';
 import { readTrigger } from '../trigger.ts';
 import type { Outcome, Place } from './outcome.ts';
@@ -26,4 +26,10 @@ export function arriveAtMessage(nodeId: string, message: Message, { journey, enr
       fallbacks: message.fallbacks,
     },
   };
+}
+
+/** A message like any other to messaging: nobody's consent is asked for what a shop does in its own systems. */
+export function arriveAtWebhook(nodeId: string, { templateId, next }: Webhook, place: Place): Outcome {
+  const message = { channel: 'webhook', templateId, purpose: 'transactional', next, fallbacks: [] };
+  return arriveAtMessage(nodeId, message, place);
 }
