@@ -32,8 +32,9 @@ export class Stage implements OnModuleInit, OnApplicationShutdown {
   async onModuleInit(): Promise<void> {
     const { nats, redis, logger, registry } = this;
     const { partitions, clock, replicaId, shopTimeZone, streamReplicas, sealingKeys } = this.config;
+    const { stateLayout: layout } = this.config;
     const definitions = watchDefinitions(nats, [DEFINITION_KIND], { replicas: streamReplicas });
-    const options = { nats, redis, logger, registry, partitions, clock, replicaId, definitions };
+    const options = { nats, redis, logger, registry, partitions, clock, replicaId, layout, definitions };
     this.#running = await startStage(journeyStage(shopTimeZone, opening(sealingKeys)), options);
     const onError = (error: unknown) => logger.error({ err: String(error) }, 'relay error');
     this.#relay = new Relay({ nats, partitions, replicas: streamReplicas, onError });

@@ -24,6 +24,8 @@ export interface ServiceConfig {
   readonly partitions: number;
   /** CLOCK: the log's time, or the watermark of event time. Fixed when the cluster is created. */
   readonly clock: 'live' | 'event';
+  /** STATE_LAYOUT: partitions keep the layout their states have in Redis, or get the newest, which no older version reads. */
+  readonly stateLayout: 'kept' | 'newest';
   /** SHOP_TIME_ZONE: IANA name; calendar days and quiet hours are those of this zone. */
   readonly shopTimeZone: string;
   /** GRPC_HOST, 127.0.0.1 unless set; GRPC_PORT, 0 takes a free one. */
@@ -132,6 +134,7 @@ function readCluster(settings: Settings) {
     redisUrl: settings.url('REDIS_URL', ['redis:', 'rediss:']),
     partitions: settings.integer('PARTITIONS', { min: 1, max: 1024 }),
     clock: settings.oneOf('CLOCK', ['live', 'event'], { otherwise: 'live' as const }),
+    stateLayout: settings.oneOf('STATE_LAYOUT', ['kept', 'newest'], { otherwise: 'kept' as const }),
     shopTimeZone: readTimeZone(settings),
     streamReplicas: Number(settings.oneOf('STREAM_REPLICAS', ['1', '3', '5'], { otherwise: '1' as const })),
     streamLimits: {

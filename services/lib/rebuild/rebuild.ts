@@ -4,8 +4,10 @@ import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { clusterOf } from '#lib/boot/streams.ts';
 import type { Until } from '#lib/stream/join.ts';
+import { layoutKey, NEWEST } from '#lib/stream/layout.ts';
 import { stageTag } from '#lib/stream/partition-store.ts';
 import type { StageSpec } from '#lib/stream/processor.ts';
+import { decodeEntry, encodeEntry } from '#lib/stream/states.ts';
 import { STREAMS } from '#lib/topology/topology.ts';
 import { type Compared, compare, customersOf, type Difference, repair, type Sides } from './compare.ts';
 import { Fold, type Unsaid } from './fold.ts';
@@ -73,17 +75,19 @@ class PartitionRebuild<S, D> {
 
   constructor(spec: StageSpec<S, D>, parts: RebuildParts, fold: Fold<S, D>, partition: number) {
     const { live, scratch } = parts;
-    const { stage, processor } = spec;
+    const { stage, processor, codec } = spec;
+    const anew = (bytes: Buffer) => Buffer.from(encodeEntry(decodeEntry(bytes, codec), codec, NEWEST));
     this.#parts = parts;
     this.#fold = fold;
     this.#partition = partition;
     this.#tag = stageTag(stage, partition);
-    this.#sides = { live, scratch, stage, partition, indexed: processor.sweep !== undefined };
+    this.#sides = { live, scratch, stage, partition, indexed: processor.sweep !== undefined, anew };
   }
 
   async run(): Promise<Rebuilt> {
     await this.#clean();
     try {
+      await this.#begin();
       await this.#catchUp();
       for (let look = 1; ; look++) {
         const found = await this.#look(look > 1);
@@ -98,6 +102,13 @@ class PartitionRebuild<S, D> {
     } finally {
       await this.#clean();
     }
+  }
+
+  /** The fold has the layout that is live. */
+  async #begin(): Promise<void> {
+    const { live, scratch } = this.#parts;
+    const layout = await live.get(layoutKey(this.#tag));
+    if (layout !== null) await scratch.set(layoutKey(this.#tag), layout);
   }
 
   /** Until what is left takes no time. */

@@ -1,5 +1,6 @@
 import type { BatchInput, BatchResult, Position, Sweep } from './batch.ts';
 import { BatchRun, type InForce } from './batch-run.ts';
+import { type Layout, NEWEST } from './layout.ts';
 import type { ActiveDefinition, StageSpec } from './processor.ts';
 import { type Entry, encodeEntry } from './states.ts';
 
@@ -50,8 +51,8 @@ export class Executor<S, D> implements InForce<S, D> {
     return true;
   }
 
-  encode(entry: Entry<S>): Uint8Array {
-    return encodeEntry(entry, this.spec.codec);
+  encode(entry: Entry<S>, layout: Layout = NEWEST): Uint8Array {
+    return encodeEntry(entry, this.spec.codec, layout);
   }
 
   encodeState(state: S): Uint8Array {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
+import { layoutKey, NEWEST } from './layout.ts';
 import { stageTag } from './partition-store.ts';
 
 /** How long an owner that went silent keeps its partitions, ms. */
@@ -8,11 +9,15 @@ export const RENEW_MS = 700;
 
 /**
  * Takes the lease when nobody has it, or when it belongs to an earlier life of this replica: a restarted process need not
- * wait for itself. The token in :owner fences every later commit of the one before.
+ * wait for itself. The token in :owner fences every later commit of the one before. A partition that never had an owner begins with
+ * the newest layout; another gets it when that is asked for.
  */
 const ACQUIRE = `
 local held = redis.call('GET', KEYS[1])
 if held and string.sub(held, 1, #ARGV[2] + 1) ~= ARGV[2] .. '/' then return 0 end
+if ARGV[5] == 'newest' or (ARGV[5] == 'kept' and redis.call('EXISTS', KEYS[2]) == 0) then
+  if tonumber(redis.call('GET', KEYS[3]) or '1') < tonumber(ARGV[4]) then redis.call('SET', KEYS[3], ARGV[4]) end
+end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
 redis.call('SET', KEYS[2], ARGV[1])
 return 1`;
@@ -27,7 +32,12 @@ if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('DEL', KEYS[1]) end
 return 1`;
 
 type Scripted = Redis & {
-  recurAcquire(lease: string, meta: string, token: string, replica: string, ms: number): Promise<number>;
+  recurAcquire(
+    ...keysAndArgs: [
+      ...keys: [lease: string, owner: string, layout: string],
+      ...args: [token: string, replica: string, ms: number, newest: number, wanted: LayoutWanted | ''],
+    ]
+  ): Promise<number>;
   recurRenew(lease: string, token: string, ms: number): Promise<number>;
   recurRelease(lease: string, token: string): Promise<number>;
 };
@@ -35,12 +45,15 @@ type Scripted = Redis & {
 function scripted(redis: Redis): Scripted {
   const r = redis as Scripted;
   if (!r.recurAcquire) {
-    r.defineCommand('recurAcquire', { numberOfKeys: 2, lua: ACQUIRE });
+    r.defineCommand('recurAcquire', { numberOfKeys: 3, lua: ACQUIRE });
     r.defineCommand('recurRenew', { numberOfKeys: 1, lua: RENEW });
     r.defineCommand('recurRelease', { numberOfKeys: 1, lua: RELEASE });
   }
   return r;
 }
+
+/** Whether a partition keeps the layout it has, or gets the newest. */
+export type LayoutWanted = 'kept' | 'newest';
 
 /** A lease on one (stage, partition), with a token no other acquisition ever has. */
 export class Lease {
@@ -54,10 +67,17 @@ export class Lease {
     this.token = token;
   }
 
-  static async acquire(redis: Redis, stage: string, partition: number, replica: string): Promise<Lease | undefined> {
+  static async acquire(
+    redis: Redis,
+    stage: string,
+    partition: number,
+    replica: string,
+    layout?: LayoutWanted,
+  ): Promise<Lease | undefined> {
     const tag = stageTag(stage, partition);
     const token = `${replica}/${randomUUID()}`;
-    const taken = await scripted(redis).recurAcquire(`${tag}:lease`, `${tag}:owner`, token, replica, LEASE_MS);
+    const keys = [`${tag}:lease`, `${tag}:owner`, layoutKey(tag)] as const;
+    const taken = await scripted(redis).recurAcquire(...keys, token, replica, LEASE_MS, NEWEST, layout ?? '');
     return taken ? new Lease(scripted(redis), `${tag}:lease`, token) : undefined;
   }
 

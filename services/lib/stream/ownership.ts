@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
-import { LEASE_MS, Lease, RENEW_MS } from './lease.ts';
+import { type LayoutWanted, LEASE_MS, Lease, RENEW_MS } from './lease.ts';
 import { rendezvous, spread } from './spread.ts';
 
 /** How soon one looks again for a partition that is ours and still held by another, who is about to leave it. */
@@ -156,8 +156,8 @@ export class Ownership {
   }
 
   private async take(partition: number): Promise<void> {
-    const { redis, stage, replica, open } = this.options;
-    const lease = await Lease.acquire(redis, stage, partition, replica);
+    const { redis, stage, replica, layout, open } = this.options;
+    const lease = await Lease.acquire(redis, stage, partition, replica, layout);
     if (!lease) return;
     const tenant = open(partition, lease.token);
     this.owned.set(partition, { lease, tenant });
@@ -182,6 +182,8 @@ export interface OwnershipOptions {
   readonly stage: string;
   readonly replica: string;
   readonly partitions: number;
+  /** For stages whose states have one. */
+  readonly layout?: LayoutWanted;
   readonly open: (partition: number, token: string) => Tenant;
   readonly onError: (error: unknown) => void;
 }

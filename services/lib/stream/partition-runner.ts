@@ -363,7 +363,7 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     const { group } = this;
     if (group.empty) return;
     failPoint(this.spec.stage, 'before_commit');
-    const writes: StateWrite[] = this.cache.dirty((entry) => this.executor.encode(entry));
+    const writes: StateWrite[] = this.cache.dirty((entry) => this.executor.encode(entry, this.store.layout));
     const started = performance.now();
     await this.store.commit(group, writes);
     this.metrics.commit(this.spec.stage, performance.now() - started);

@@ -3,6 +3,7 @@ import { Definition } from '#gen/recur/log/v1/changes.ts';
 import type { Position, Sweep } from './batch.ts';
 import { START } from './batch.ts';
 import type { Commit } from './commit-group.ts';
+import { type Layout, layoutKey, readLayout } from './layout.ts';
 import { decodePending, encodePending } from './pending.ts';
 import type { ActiveDefinition, PendingWork } from './processor.ts';
 
@@ -13,6 +14,7 @@ import type { ActiveDefinition, PendingWork } from './processor.ts';
  *   :lease     who owns it, expires       :owner  token of the last owner     :s:<customer>  states
  *   :position  how far it has come        :t      timers, by due time         :d  definitions in force
  *   :p         work pending outside       :c      customers, by id (only stages that sweep)
+ *   :layout    how states are stored
  */
 export const stageTag = (stage: string, partition: number): string => `{${stage}.${partition}}`;
 export const stateKey = (tag: string, customerId: string): string => `${tag}:s:${customerId}`;
@@ -59,6 +61,8 @@ export class PartitionStore {
   private readonly indexed: boolean;
   /** The position as Redis holds it, to the letter. */
   private stored = '';
+  /** How its states are stored; known once it is loaded. */
+  layout: Layout = 1;
 
   constructor(redis: Redis, stage: string, partition: number, token: string, options: { indexed: boolean }) {
     this.redis = redis;
@@ -74,11 +78,13 @@ export class PartitionStore {
     definitions: ActiveDefinition[];
     pending: PendingWork[];
   }> {
-    const [position, defs, pending] = await Promise.all([
+    const [layout, position, defs, pending] = await Promise.all([
+      this.redis.get(layoutKey(this.tag)),
       this.redis.get(`${this.tag}:position`),
       this.redis.hgetallBuffer(`${this.tag}:d`),
       this.redis.hgetallBuffer(`${this.tag}:p`),
     ]);
+    this.layout = readLayout(this.tag, layout);
     this.stored = position ?? '';
     const saved: Position & { sweeps?: Sweep[] } = this.stored ? JSON.parse(this.stored) : START;
     const { seq, steps, emitted, clock } = saved;

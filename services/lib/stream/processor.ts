@@ -117,7 +117,11 @@ export interface ActiveDefinition extends DefinitionChange {
 }
 
 export interface Codec<S> {
+  /** As it goes over the log, and is stored in partitions of an older layout (`Layout`). */
   encode(state: S): Uint8Array;
+  /** As it is stored, when that is denser. */
+  pack?(state: S): Uint8Array;
+  /** Reads both. */
   decode(bytes: Uint8Array): S;
 }
 

@@ -3,6 +3,7 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import type { LayoutWanted } from './lease.ts';
 import { Ownership } from './ownership.ts';
 import { PartitionRunner } from './partition-runner.ts';
 import type { ActiveDefinition, StageSpec } from './processor.ts';
@@ -24,6 +25,8 @@ export interface StageOptions {
   readonly logger: Logger;
   readonly registry: Registry;
   readonly definitions?: DefinitionSource;
+  /** How states are stored in partitions that have an older layout (layout.ts): in that one, unless the newest is asked for. */
+  readonly layout?: LayoutWanted;
 }
 
 export interface RunningStage {
@@ -64,6 +67,7 @@ export async function startStage<S, D = undefined>(
     stage: spec.stage,
     replica: replicaId,
     partitions,
+    layout: options.layout ?? 'kept',
     onError,
     open: (partition, token) => {
       const runner = new PartitionRunner(spec, deps, metrics, partition, token);

@@ -1,3 +1,4 @@
+import { type Layout, PACKED } from './layout.ts';
 import type { Codec } from './processor.ts';
 
 /** A stored value starts with this byte when the customer was merged; the id of the survivor follows. No protobuf does. */
@@ -36,18 +37,24 @@ export function decodeEntry<S>(bytes: Uint8Array | null | undefined, codec: Code
   return { state: codec.decode(bytes), mergedInto: undefined, dirty: false, fresh: false };
 }
 
-export function encodeEntry<S>(entry: Entry<S>, codec: Codec<S>): Uint8Array {
+/** What is stored of a customer in a partition of this layout. */
+export function encodeEntry<S>(entry: Entry<S>, codec: Codec<S>, layout: Layout): Uint8Array {
   if (entry.mergedInto !== undefined) return Buffer.concat([Buffer.of(MERGED), Buffer.from(entry.mergedInto)]);
-  const state = entry.state === undefined ? NOTHING : codec.encode(entry.state);
-  return entry.restart === undefined ? state : encodeRestarted(entry.restart, state, codec);
+  const encode = (state: S) => (layout >= PACKED && codec.pack ? codec.pack(state) : codec.encode(state));
+  const state = entry.state === undefined ? NOTHING : encode(entry.state);
+  return entry.restart === undefined ? state : encodeRestarted(entry.restart, state, encode);
 }
 
 const NOTHING = new Uint8Array(0);
 const HEAD = 14;
 
 /** The byte, the lane's sequence (8 bytes), restoring (1), length of the state before (4), that state, the state. */
-function encodeRestarted<S>({ laneSeq, restoring, before }: Restarted<S>, state: Uint8Array, codec: Codec<S>): Buffer {
-  const old = before === undefined ? NOTHING : codec.encode(before);
+function encodeRestarted<S>(
+  { laneSeq, restoring, before }: Restarted<S>,
+  state: Uint8Array,
+  encode: (state: S) => Uint8Array,
+): Buffer {
+  const old = before === undefined ? NOTHING : encode(before);
   const head = Buffer.alloc(HEAD);
   head[0] = RESTARTED;
   head.writeDoubleBE(laneSeq, 1);

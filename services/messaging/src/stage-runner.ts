@@ -50,13 +50,14 @@ export class StageRunner implements OnModuleInit, OnApplicationShutdown {
 
   async onModuleInit(): Promise<void> {
     const { nats, redis, logger, registry, library, outbox } = this;
-    const { partitions, clock, replicaId, streamReplicas: replicas, shopTimeZone } = this.config;
+    const { partitions, clock, replicaId, stateLayout: layout, streamReplicas: replicas, shopTimeZone } = this.config;
     const definitions = watchDefinitions(nats, [TEMPLATE_KIND, SETTINGS_KIND], { replicas, logger });
     const spec = messagingSpec({
       ...{ shopTimeZone, library, onPending: outbox.accept },
       channels: new Set(this.channels.keys()),
     });
-    this.running = await startStage(spec, { nats, redis, partitions, clock, replicaId, logger, registry, definitions });
+    const options = { nats, redis, partitions, clock, replicaId, layout, logger, registry, definitions };
+    this.running = await startStage(spec, options);
     this.readiness.add('stage', () => this.running?.ready() ?? false);
   }
 

@@ -7,7 +7,7 @@ import { stateCodec } from '../src/stage.ts';
 function read(where: string, bytes: Buffer): object {
   const entry = decodeEntry(bytes, stateCodec);
   // Nothing of it is dropped by a version that writes it again.
-  expect(Buffer.from(encodeEntry(entry, stateCodec)).equals(bytes), where).toBe(true);
+  expect(Buffer.from(encodeEntry(entry, stateCodec, 1)).equals(bytes), where).toBe(true);
   const { state, mergedInto } = entry;
   return { mergedInto, ...state };
 }

@@ -90,7 +90,7 @@ class ProfileModule implements OnModuleInit, OnModuleDestroy {
 
   async onModuleInit(): Promise<void> {
     const { nats, redis, logger, registry, catalogue } = this;
-    const { partitions, clock, replicaId, shopTimeZone, streamReplicas } = this.config;
+    const { partitions, clock, replicaId, stateLayout: layout, shopTimeZone, streamReplicas } = this.config;
     const kinds = [KINDS.computedTrait, KINDS.tag, KINDS.completeness];
     const watch = (of: readonly string[]) => watchDefinitions(nats, of, { replicas: streamReplicas, logger });
     const followed = watch([...kinds, KINDS.traitType]);
@@ -103,6 +103,7 @@ class ProfileModule implements OnModuleInit, OnModuleDestroy {
       partitions,
       clock,
       replicaId,
+      layout,
       logger,
       registry,
       definitions: watch(kinds),

@@ -93,7 +93,7 @@ class SegmentationModule implements OnModuleInit, OnModuleDestroy {
 
   async onModuleInit(): Promise<void> {
     const { nats, redis, logger, registry } = this;
-    const { partitions, clock, replicaId, shopTimeZone, streamReplicas } = this.config;
+    const { partitions, clock, replicaId, stateLayout: layout, shopTimeZone, streamReplicas } = this.config;
     const watch = (kinds: readonly string[]) => watchDefinitions(nats, kinds, { replicas: streamReplicas, logger });
     const own = Object.values(KINDS);
     const followed = watch([...own, ...Object.values(PROFILE_KINDS)]);
@@ -107,6 +107,7 @@ class SegmentationModule implements OnModuleInit, OnModuleDestroy {
       partitions,
       clock,
       replicaId,
+      layout,
       logger,
       registry,
       definitions: watch(own),
