@@ -119,3 +119,38 @@ test('a journey with mistakes is refused with their places', () => {
   expect(() => prepare([], { journeys: [bad], alone: false })).toThrow(DefinitionError);
   expect(() => prepare([], { journeys: [bad], alone: false })).toThrow(/bad\.yaml: definition/);
 });
+
+const REVIEW = file(
+  'review.yaml',
+  `
+id: review
+name: Review
+definition:
+  trigger: { event: { name: Order Completed, where: [{ property: order_id, op: exists }] } }
+  reentry: { rule: always }
+  exit_when:
+    - event: { name: Order Refunded, where: [{ property: order_id, op: eq, trigger_property: order_id }] }
+  start: ask
+  nodes:
+    - { id: ask, message: { channel: email, template_id: hello, purpose: marketing, next: end } }
+    - { id: end, exit: { reason: done } }`,
+);
+const about = (timeMs: number, name: string, orderId: string) =>
+  happened(timeMs, { name, propertiesJson: Buffer.from(JSON.stringify({ order_id: orderId })) });
+
+test('an order given back while the invitation to review it waits for the morning: not sent, with the reason', () => {
+  const HOUR = 3_600_000;
+  const night = T0 + 12 * HOUR;
+  const outcomes = (...more: Past[]) =>
+    play([REVIEW], [known, about(night, 'Order Completed', 'o1'), ...more]).messages.map(
+      ({ outcome, reason, timeMs }) => `${outcome} ${reason} ${(timeMs - night) / HOUR}`,
+    );
+  const waits = 'defer quiet_hours 0';
+  expect(outcomes()).toEqual([waits, 'send ok 11']);
+  expect(outcomes(about(night + HOUR, 'Order Refunded', 'o1'))).toEqual([
+    waits,
+    'drop recalled: exit_event: Order Refunded 1',
+  ]);
+  expect(outcomes(about(night + HOUR, 'Order Refunded', 'o2'))).toEqual([waits, 'send ok 11']);
+  expect(outcomes(about(night + 12 * HOUR, 'Order Refunded', 'o1'))).toEqual([waits, 'send ok 11']);
+});

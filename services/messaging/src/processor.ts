@@ -5,6 +5,8 @@ import {
   DeliveryStatus,
   EnrolmentsMoved,
   SendRequest,
+  Step,
+  StepAction,
 } from '#gen/recur/log/v1/changes.ts';
 import { Event } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
@@ -27,6 +29,7 @@ import { entryOf, fallbackOf, isKnown, keyHash, MAX_UNDER_WAY, note, remember, u
 import { emptyState, merge } from './core/merge.ts';
 import { ledgerOf, partLedger } from './core/part.ts';
 import { nextQuiet } from './core/quiet-hours.ts';
+import { RECALLED, recall } from './core/recall.ts';
 import { applyReceipt, isProven } from './core/receipts.ts';
 import { applyWish, propertiesOf, UnusableEventError } from './core/wishes.ts';
 
@@ -58,6 +61,8 @@ export class MessagingProcessor implements Processor<CustomerState, Definitions>
         return this.request(state, SendRequest.decode(input.body), ctx, out);
       case RecordKind.RECORD_KIND_DELIVERY:
         return this.outcome(state, input.body, ctx, out);
+      case RecordKind.RECORD_KIND_STEP:
+        return this.step(state, input.body, ctx, out);
       case RecordKind.RECORD_KIND_ENROLMENTS_MOVED:
         return this.moved(state, EnrolmentsMoved.decode(input.body), out);
       default:
@@ -72,6 +77,21 @@ export class MessagingProcessor implements Processor<CustomerState, Definitions>
     replay: (state, { kind, body }, ctx) =>
       kind === RecordKind.RECORD_KIND_EVENT ? this.event(state, body, ctx, SILENT) : undefined,
   };
+
+  /** Most customers have nothing that waits: for them steps of journeys are not even read. */
+  private step(state: CustomerState | undefined, body: Uint8Array, ctx: Ctx, out: Effects): CustomerState | undefined {
+    if (!state || (state.deferred.length === 0 && state.withFallback.length === 0)) return undefined;
+    const { action, enrolmentId, reason } = Step.decode(body);
+    if (action !== StepAction.STEP_ACTION_RECALLED) return undefined;
+    const { requests, changed } = recall(state, enrolmentId);
+    for (const request of requests) {
+      out.cancelTimer(DEFER_TIMER + request.idempotencyKey);
+      const why = `${RECALLED}${reason}`.slice(0, 200);
+      note(state, request, MessageStatus.MESSAGE_STATUS_DROPPED, why, ctx.now);
+      emitDecision(out, request, DecisionOutcome.DECISION_OUTCOME_DROP, why, 0);
+    }
+    return changed ? state : undefined;
+  }
 
   private moved(
     state: CustomerState | undefined,

@@ -265,7 +265,7 @@ export const ROWS: ReadonlyMap<RecordKind, RowSpec> = new Map<RecordKind, RowSpe
         int('version', 'UInt32', 2),
         text('enrolment_id', 3),
         text('node_id', 4),
-        word('action', ['', 'enrolled', 'reached', 'exited', 'refused', 'converted', 'moved'], 5),
+        word('action', ['', 'enrolled', 'reached', 'exited', 'refused', 'converted', 'moved', 'recalled'], 5),
         text('branch', 6),
         text('reason', 7),
       ],

@@ -38,7 +38,12 @@ export function enrol(run: Run, journey: CompiledJourney, triggerJson: Buffer, h
   }
   if (isHeldOut(run, journey, enrolment)) {
     run.effects.step(stepOf(enrolment, StepAction.STEP_ACTION_REFUSED, HOLD_OUT, RefuseReason.holdOut));
-    remember(state, { ...pastOfEnrolment(enrolment, now), reason: RefuseReason.holdOut, heldOut: true });
+    remember(state, {
+      ...pastOfEnrolment(enrolment, now),
+      reason: RefuseReason.holdOut,
+      heldOut: true,
+      triggerJson: Buffer.alloc(0),
+    });
     return;
   }
   outrank(run, journey);

@@ -1,7 +1,10 @@
+import type { JourneyDefinition } from '#gen/recur/journey/v1/journey.ts';
 import type { Enrolment, JourneyState, PastEntry } from '#gen/recur/journey/v1/state.ts';
 import { type Step, StepAction } from '#gen/recur/log/v1/changes.ts';
 import type { Run } from './run.ts';
 import { remember } from './state.ts';
+
+const NOTHING = Buffer.alloc(0);
 
 /** Why people leave, besides the reasons authors give to exit nodes. */
 export const LeaveReason = {
@@ -22,13 +25,38 @@ export const LeaveReason = {
   merged: 'merged',
 } as const;
 
-/** Ends an enrolment: told, out of the state, remembered for re-entry and the goal. */
+/**
+ * Ends an enrolment as its definition has it: told, out of the state, remembered for re-entry and the goal. Messages asked for
+ * still go out, unless they are recalled in time.
+ */
 export function leave(run: Run, enrolment: Enrolment, reason: string): void {
   end(run, enrolment, reason);
-  remember(run.state, { ...pastOfEnrolment(enrolment, run.now), reason, heldOut: false });
+  const triggerJson = mayRecall(run, enrolment) ? enrolment.triggerJson : NOTHING;
+  remember(run.state, { ...pastOfEnrolment(enrolment, run.now), reason, heldOut: false, triggerJson });
 }
 
-export function pastOfEnrolment(enrolment: Enrolment, exitedMs: number): Omit<PastEntry, 'reason' | 'heldOut'> {
+/** Whether an enrolment that ends has asked for messages that something may recall. */
+function mayRecall(run: Run, { journeyId, version, sentNodeIds }: Enrolment): boolean {
+  if (sentNodeIds.length === 0) return false;
+  const definition = run.journeys.byId.get(journeyId)?.versions.get(version)?.definition;
+  return definition !== undefined && endsEarly(definition);
+}
+
+function endsEarly({ exitWhen, goal }: JourneyDefinition): boolean {
+  return exitWhen.length > 0 || (goal !== undefined && !goal.stay);
+}
+
+/** Ends it against its plan: messages asked for that still wait are recalled. */
+export function leaveEarly(run: Run, enrolment: Enrolment, reason: string): void {
+  end(run, enrolment, reason);
+  remember(run.state, { ...pastOfEnrolment(enrolment, run.now), reason, heldOut: false, triggerJson: NOTHING });
+  if (enrolment.sentNodeIds.length > 0)
+    run.effects.step(stepOf(enrolment, StepAction.STEP_ACTION_RECALLED, '', reason));
+}
+
+type PastFacts = Omit<PastEntry, 'reason' | 'heldOut' | 'triggerJson'>;
+
+export function pastOfEnrolment(enrolment: Enrolment, exitedMs: number): PastFacts {
   const { journeyId, version, enrolmentId, enteredMs, convertedMs, triggerSeq, triggerIndex } = enrolment;
   return { journeyId, version, enrolmentId, enteredMs, exitedMs, convertedMs, triggerSeq, triggerIndex };
 }

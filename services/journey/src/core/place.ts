@@ -1,6 +1,6 @@
 import { JourneyStatus } from '#gen/recur/journey/v1/journey.ts';
 import type { Enrolment } from '#gen/recur/journey/v1/state.ts';
-import { LeaveReason, leave } from './leave.ts';
+import { LeaveReason, leave, leaveEarly } from './leave.ts';
 import type { Place } from './nodes/outcome.ts';
 import type { Run } from './run.ts';
 
@@ -10,12 +10,12 @@ import type { Run } from './run.ts';
  */
 export function placeOf(run: Run, enrolment: Enrolment): Place | undefined {
   const journey = run.journeys.byId.get(enrolment.journeyId);
-  if (journey === undefined) return void leave(run, enrolment, LeaveReason.deleted);
+  if (journey === undefined) return void leaveEarly(run, enrolment, LeaveReason.deleted);
   if (
     journey.status !== JourneyStatus.JOURNEY_STATUS_ACTIVE &&
     journey.status !== JourneyStatus.JOURNEY_STATUS_PAUSED
   ) {
-    return void leave(run, enrolment, LeaveReason.stopped);
+    return void leaveEarly(run, enrolment, LeaveReason.stopped);
   }
   const version = journey.versions.get(enrolment.version);
   if (version === undefined) return void leave(run, enrolment, LeaveReason.versionRetired);

@@ -1,6 +1,6 @@
 import type { Enrolment } from '#gen/recur/journey/v1/state.ts';
 import type { CompiledJourney } from './compile.ts';
-import { LeaveReason, leave } from './leave.ts';
+import { LeaveReason, leaveEarly } from './leave.ts';
 import type { Run } from './run.ts';
 
 interface Rival {
@@ -27,7 +27,7 @@ export function outrankedBy(run: Run, journey: CompiledJourney): string | undefi
 
 /** The customer enters: less important journeys of the group are left. */
 export function outrank(run: Run, journey: CompiledJourney): void {
-  for (const { enrolment } of rivals(run, journey)) leave(run, enrolment, LeaveReason.outranked(journey.id));
+  for (const { enrolment } of rivals(run, journey)) leaveEarly(run, enrolment, LeaveReason.outranked(journey.id));
 }
 
 /** Two customers became one and may be in several journeys of a group: the most important stays, of equals the one entered first. */
@@ -39,7 +39,7 @@ export function settleGroups(run: Run): void {
     for (const rival of rivals(run, journey)) {
       const isLess = rival.priority < priority;
       const isLater = rival.priority === priority && rival.enrolment.enteredMs >= enrolment.enteredMs;
-      if (isLess || isLater) leave(run, rival.enrolment, LeaveReason.outranked(journey.id));
+      if (isLess || isLater) leaveEarly(run, rival.enrolment, LeaveReason.outranked(journey.id));
     }
   }
 }

@@ -1,15 +1,15 @@
-import type { ExitCriterion } from '#gen/recur/journey/v1/journey.ts';
 import { type ClassChange, type SegmentChange, StepAction } from '#gen/recur/log/v1/changes.ts';
 import { endWait } from './advance.ts';
 import { segmentKey } from './compile.ts';
 import { enrol, RefuseReason, refuse } from './enrol.ts';
 import { EventFit } from './event/fit.ts';
 import { MAX_EVENT_AGE_MS, type SeenEvent } from './event/seen.ts';
-import { LeaveReason, leave, stepOf } from './leave.ts';
+import { LeaveReason, leaveEarly, stepOf } from './leave.ts';
 import type { Place } from './nodes/outcome.ts';
 import { wayThatCame } from './nodes/wait-for-event.ts';
 import { onTraits, setOccasion } from './occasion.ts';
 import { placeOf } from './place.ts';
+import { isMet, recall, recallByEvent, recallBySegment, segmentReason } from './recall.ts';
 import type { Run } from './run.ts';
 import { setMembership } from './state.ts';
 import { takeTraits } from './traits.ts';
@@ -23,6 +23,7 @@ export function onEvent(run: Run, event: SeenEvent): boolean {
   if (triggered.length === 0 && enrolments.length === 0 && past.length === 0) return changed;
   if (run.now - event.timeMs > MAX_EVENT_AGE_MS) return changed;
   if (convertPast(run, event)) changed = true;
+  if (recallByEvent(run, event)) changed = true;
   for (const enrolment of [...enrolments]) {
     const place = placeOf(run, enrolment);
     if (place === undefined || moveByEvent(place, event)) changed = true;
@@ -67,12 +68,12 @@ function moveByFit(place: Place, event: SeenEvent, fit: EventFit): boolean {
     run.effects.step(stepOf(enrolment, StepAction.STEP_ACTION_CONVERTED, '', event.name));
     changed = true;
     if (!goal.stay) {
-      leave(run, enrolment, LeaveReason.goal);
+      leaveEarly(run, enrolment, LeaveReason.goal);
       return true;
     }
   }
   if (exitWhen.some(({ kind }) => kind?.$case === 'event' && fit.of(kind.value))) {
-    leave(run, enrolment, LeaveReason.exitEvent(event.name));
+    leaveEarly(run, enrolment, LeaveReason.exitEvent(event.name));
     return true;
   }
   const waiting = version.nodes.get(enrolment.nodeId)?.kind;
@@ -104,6 +105,7 @@ function convertPast(run: Run, event: SeenEvent): boolean {
       branch: '',
       reason: event.name,
     });
+    if (goal.stay !== true) recall(run, entry, LeaveReason.goal);
     changed = true;
   }
   return changed;
@@ -115,12 +117,12 @@ export function onSegment(run: Run, change: SegmentChange): boolean {
     for (const journey of run.journeys.bySchedule.get(change.segmentId) ?? []) setOccasion(run, journey);
   // The customer did not come or go just now: that is only known by now.
   if (change.restored) return changed;
+  if (recallBySegment(run, change)) changed = true;
   for (const enrolment of [...run.state.enrolments]) {
     const place = placeOf(run, enrolment);
-    if (place?.version.definition.exitWhen.some((criterion) => isMet(criterion, change))) {
-      const { segmentEntered, segmentExited } = LeaveReason;
-      leave(run, enrolment, (change.entered ? segmentEntered : segmentExited)(change.segmentId));
-    } else if (place !== undefined) continue;
+    if (place?.version.definition.exitWhen.some((criterion) => isMet(criterion, change)))
+      leaveEarly(run, enrolment, segmentReason(change));
+    else if (place !== undefined) continue;
     changed = true;
   }
   for (const journey of run.journeys.bySegment.get(segmentKey(change.segmentId, change.entered)) ?? []) {
@@ -128,11 +130,6 @@ export function onSegment(run: Run, change: SegmentChange): boolean {
     changed = true;
   }
   return changed;
-}
-
-function isMet({ kind }: ExitCriterion, change: SegmentChange): boolean {
-  const wanted = change.entered ? 'segmentEntered' : 'segmentExited';
-  return kind?.$case === wanted && kind.value === change.segmentId;
 }
 
 export function onClass(run: Run, change: ClassChange): boolean {

@@ -1,7 +1,7 @@
 import type { CompiledJourney } from './compile.ts';
 import { HOUR_MS } from './definition/duration.ts';
 import { enrol } from './enrol.ts';
-import { LeaveReason, leave } from './leave.ts';
+import { LeaveReason, leaveEarly } from './leave.ts';
 import { bringUpToDate } from './move.ts';
 import { setOccasion } from './occasion.ts';
 import { placeOf } from './place.ts';
@@ -16,7 +16,7 @@ import { liveRoomTrigger } from './trigger.ts';
 export function sweepJourney(run: Run, journeyId: string, deleted: boolean): boolean {
   const enrolment = enrolmentIn(run.state, journeyId);
   if (deleted) {
-    if (enrolment !== undefined) leave(run, enrolment, LeaveReason.deleted);
+    if (enrolment !== undefined) leaveEarly(run, enrolment, LeaveReason.deleted);
     return forgetPast(run, journeyId) || enrolment !== undefined;
   }
   const journey = run.journeys.byId.get(journeyId);

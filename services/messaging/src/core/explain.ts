@@ -2,6 +2,7 @@ import { SendRequest } from '#gen/recur/log/v1/changes.ts';
 import type { MessageExplanation, Standing } from '#gen/recur/messaging/v1/messaging_service.ts';
 import { type CustomerState, type MessageEntry, MessageStatus } from '#gen/recur/messaging/v1/state.ts';
 import { type Circumstances, decide } from './decide.ts';
+import { RECALLED } from './recall.ts';
 
 /** Reasons as they stand in decisions, in words. */
 const WORDS: Readonly<Record<string, string>> = {
@@ -35,7 +36,9 @@ export function explain(state: CustomerState, journeyId: string): MessageExplana
 }
 
 function textOf(entry: MessageEntry): string {
-  const words = WORDS[entry.reason] ?? (entry.reason === 'ok' ? '' : entry.reason);
+  const recalled =
+    entry.reason.startsWith(RECALLED) && `the journey took it back (${entry.reason.slice(RECALLED.length)})`;
+  const words = recalled || (WORDS[entry.reason] ?? (entry.reason === 'ok' ? '' : entry.reason));
   const why = words === '' ? '' : `: ${words}`;
   const seen = [
     entry.deliveredAtMs > 0 && 'delivered',

@@ -48,6 +48,13 @@ const PATTERNS: readonly (readonly [RegExp, (found: string) => Said])[] = [
     /^expression_failed: (.+)$/s,
     (why) => say(`an expression of its trigger failed (${why})`, `触发条件的表达式求值失败(${why})`),
   ],
+  [
+    /^recalled: (.+)$/s,
+    (why) => {
+      const { english, chinese } = reasonInWords(why);
+      return say(`it still waited when the journey ended: ${english}`, `消息尚在等待时旅程已结束:${chinese}`);
+    },
+  ],
   [/^exited_segment: (.+)$/s, (id) => say(`the customer left segment ${id}`, `客户离开人群 ${id}`)],
 ];
 
