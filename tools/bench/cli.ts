@@ -13,6 +13,7 @@ import { queries } from './queries.ts';
 import { type BenchResult, resultLine } from './result.ts';
 import { scaleOut } from './scale-out.ts';
 import { segments } from './segments.ts';
+import { sends } from './sends.ts';
 import { sink } from './sink.ts';
 import { timers } from './timers.ts';
 import { tracing } from './tracing.ts';
@@ -35,6 +36,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
   merges,
   'scale-out': scaleOut,
   timers,
+  sends,
   tracing,
 };
 
@@ -59,13 +61,14 @@ line is the result as JSON. What each bench does, and what its bare loop does, i
   tracing    CPU an event costs with tracing on, over off
   merges     events/s of a storm in which every event joins two customers, and whether all is right afterwards
   timers     a million customers who wait in a journey: how late their waits end, bytes each, restart
+  sends      messaging's decisions/s against a bare program with four Redis round trips each
   scale-out  longest pause of a partition while profile and segmentation go 1, 3, 1 under load; CPU of one and three warm ones
 
   --events N        how many events (e2e, sink, queries, backfill), ids (message-ids), A/A tests (aa),
                     customers (matching, windows), profiles (memory: 1 amount instead of 3), merges (merges),
-                    waits (timers)
+                    waits (timers), decisions a round (sends)
   --people N        customers of the sample shop (e2e)          (default 12000: 300,000 events are about their six months)
-  --rounds N        ours and bare take turns so often           (ingest, e2e, matching); how often each query is asked (queries)
+  --rounds N        ours and bare take turns so often           (ingest, e2e, matching, sends); how often each query is asked (queries)
   --seconds N       length of a turn (ingest), of the load (latency), of the time windows end in (windows), of a part (scale-out), of a wait (timers)
   --partitions N    of the cluster                              (default 4)
   --without A,B     services that are not to run, e.g. analytics (e2e, latency)

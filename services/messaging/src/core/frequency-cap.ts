@@ -1,5 +1,6 @@
 import { Temporal } from 'temporal-polyfill';
 import type { MarketingSend } from '#gen/recur/messaging/v1/state.ts';
+import { type Lasting, Spans, untilChange } from './spans.ts';
 
 /** The longest window settings allow; older sends can never matter again, whatever the settings become. */
 export const KEEP_MS = 31 * 86_400_000;
@@ -44,12 +45,27 @@ function countIn(sends: readonly MarketingSend[], cap: Cap, now: number, zone: s
   return count;
 }
 
+type Unit = 'day' | 'week' | 'month';
+
 /** The first moment of the day, week (from Monday) or month, milliseconds since 1970, by the calendar of the zone. */
-export function beginOf(unit: 'day' | 'week' | 'month', ms: number, zone: string): number {
-  const today = Temporal.Instant.fromEpochMilliseconds(ms).toZonedDateTimeISO(zone).toPlainDate();
+export function beginOf(unit: Unit, ms: number, zone: string): number {
+  return begins[unit].at(ms, zone);
+}
+
+const begins: Readonly<Record<Unit, Spans<number>>> = {
+  day: new Spans((ms, zone) => lastingBegin('day', ms, zone)),
+  week: new Spans((ms, zone) => lastingBegin('week', ms, zone)),
+  month: new Spans((ms, zone) => lastingBegin('month', ms, zone)),
+};
+
+function lastingBegin(unit: Unit, ms: number, zone: string): Lasting<number> {
+  const at = Temporal.Instant.fromEpochMilliseconds(ms).toZonedDateTimeISO(zone);
+  const today = at.toPlainDate();
   const back = unit === 'day' ? 0 : unit === 'week' ? today.dayOfWeek - 1 : today.day - 1;
   // Where midnight does not exist on that day, its first moment.
-  return today.subtract({ days: back }).toZonedDateTime(zone).epochMilliseconds;
+  const found = today.subtract({ days: back }).toZonedDateTime(zone).epochMilliseconds;
+  // Also a week and a month last no shorter than today does.
+  return { found, until: untilChange(at, today.add({ days: 1 }).toZonedDateTime(zone).epochMilliseconds) };
 }
 
 /** Sends in order of time without those that no longer matter. */

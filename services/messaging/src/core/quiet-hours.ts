@@ -1,4 +1,5 @@
 import { Temporal } from 'temporal-polyfill';
+import { type Lasting, Spans, untilChange } from './spans.ts';
 
 /** Minutes after local midnight, 0–1439. From `start` until `end`, over midnight when `start` is the later. */
 export interface QuietHours {
@@ -47,19 +48,53 @@ export function isQuiet(ms: number, zone: string, quiet: QuietHours): boolean {
 
 /** The first moment from `ms` on that is not quiet, milliseconds since 1970; `ms` itself when it is not. */
 export function nextAllowed(ms: number, zone: string, quiet: QuietHours): number {
-  const at = local(ms, zone);
-  const minute = at.hour * 60 + at.minute;
-  if (!quietAt(minute, quiet)) return ms;
-  const day = at.toPlainDate().add({ days: minute < quiet.end ? 0 : 1 });
-  return firstAfter(ms, day, quiet.end, zone);
+  return spansOf(quiet).allowed.at(ms, zone) ?? ms;
 }
 
 /** Begin of the next quiet hours after `ms`, which is not quiet itself; 0 when there are none. */
 export function nextQuiet(ms: number, zone: string, quiet: QuietHours): number {
-  if (quiet.start === quiet.end) return 0;
-  const at = local(ms, zone);
-  const day = at.toPlainDate().add({ days: at.hour * 60 + at.minute < quiet.start ? 0 : 1 });
-  return firstAfter(ms, day, quiet.start, zone);
+  return quiet.start === quiet.end ? 0 : spansOf(quiet).quiet.at(ms, zone);
+}
+
+interface QuietSpans {
+  /** When quiet hours end that a moment is in; undefined: it is in none. */
+  readonly allowed: Spans<number | undefined>;
+  readonly quiet: Spans<number>;
+}
+
+/** By the object settings were compiled to: changed settings are another one. */
+const remembered = new WeakMap<QuietHours, QuietSpans>();
+
+function spansOf(quiet: QuietHours): QuietSpans {
+  let spans = remembered.get(quiet);
+  if (spans === undefined) {
+    spans = {
+      allowed: new Spans((ms, zone) => endOfQuiet(local(ms, zone), quiet)),
+      quiet: new Spans((ms, zone) => {
+        const at = local(ms, zone);
+        const found = beginOfQuiet(at, quiet);
+        return { found, until: untilChange(at, found) };
+      }),
+    };
+    remembered.set(quiet, spans);
+  }
+  return spans;
+}
+
+function endOfQuiet(at: Temporal.ZonedDateTime, quiet: QuietHours): Lasting<number | undefined> {
+  const minute = at.hour * 60 + at.minute;
+  if (!quietAt(minute, quiet)) {
+    const begin = quiet.start === quiet.end ? Number.POSITIVE_INFINITY : beginOfQuiet(at, quiet);
+    return { found: undefined, until: untilChange(at, begin) };
+  }
+  const day = at.toPlainDate().add({ days: minute < quiet.end ? 0 : 1 });
+  const found = firstAfter(at.epochMilliseconds, day, quiet.end, at.timeZoneId);
+  return { found, until: untilChange(at, found) };
+}
+
+function beginOfQuiet(at: Temporal.ZonedDateTime, { start }: QuietHours): number {
+  const day = at.toPlainDate().add({ days: at.hour * 60 + at.minute < start ? 0 : 1 });
+  return firstAfter(at.epochMilliseconds, day, start, at.timeZoneId);
 }
 
 /** The first moment after `ms` at which the wall clock of `day` shows `minute`, or jumps over it. */
