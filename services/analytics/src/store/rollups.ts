@@ -91,9 +91,9 @@ export interface RollupsParts {
 
 /** How often is looked whether there is anything new, and the least time between two refreshes, ms. */
 const LOOK_MS = 1_000;
-const REST_MS = 10_000;
-/** So many times as long as a refresh took it rests afterwards: a tenth of a core at most goes into rollups, whatever their size. */
-const REST_FACTOR = 10;
+const REST_MS = 30_000;
+/** So many times as long as a refresh took it rests afterwards: 3 % of a core at most go into rollups, whatever their size. */
+const REST_FACTOR = 30;
 
 /** Keeps the rollups near what the tables hold: again and again, as long as there is anything new. */
 export class RollupKeeper {
