@@ -25,11 +25,13 @@ export interface Settings {
   noReceipt: number;
   /** Of receipts: it could not be delivered. */
   bounce: number;
+  /** Access tokens are good for so many calls; 0: for any number. */
+  tokenUses: number;
 }
 
 export const WELL_BEHAVED: Readonly<Settings> = {
   ...{ seed: 1, latencyMs: [0, 0], refuse: 0, throttle: 0, fail: 0, cut: 0, lose: 0, showAfterMs: 0 },
-  ...{ receiptUrl: '', receiptMs: [0, 0], duplicateReceipt: 0, noReceipt: 0, bounce: 0 },
+  ...{ receiptUrl: '', receiptMs: [0, 0], duplicateReceipt: 0, noReceipt: 0, bounce: 0, tokenUses: 0 },
 };
 
 export type Fate = 'accept' | 'refuse' | 'throttle' | 'fail' | 'cut' | 'lose';

@@ -4,6 +4,7 @@ import { AliyunWire } from './aliyun.ts';
 import { Behaviour, type Fate, type Settings } from './behaviour.ts';
 import { TencentWire } from './tencent.ts';
 import { WebhookWire } from './webhook.ts';
+import { WechatWire } from './wechat.ts';
 import type { Accepted, Answer, Call, Desk, Wire } from './wire.ts';
 
 /** What its accounts are opened with; nothing of it is secret. */
@@ -11,6 +12,8 @@ export const SIMULATOR_KEYS = {
   accessKeyId: 'simulated-id',
   accessKeySecret: 'simulated-secret',
   smsAppId: '1400000000',
+  wechatAccount: 'wx-simulated-account',
+  wechatMini: 'wx-simulated-mini',
   webhookSecret: `whsec_${Buffer.alloc(32, 's').toString('base64')}`,
 } as const;
 
@@ -38,9 +41,11 @@ export class Simulator {
 
   constructor() {
     const { accessKeyId: id, accessKeySecret: secret, smsAppId: appId, webhookSecret } = SIMULATOR_KEYS;
+    const { wechatAccount: account, wechatMini: mini } = SIMULATOR_KEYS;
     this.wires = [
       new AliyunWire({ id, secret }),
       new TencentWire({ id, secret, appId }),
+      new WechatWire({ account, mini, secret }),
       new WebhookWire(webhookSecret),
     ];
     this.server = createServer((request, response) => {
@@ -119,7 +124,7 @@ export class Simulator {
     const wait = this.behaviour.between(this.behaviour.current.latencyMs);
     if (wait > 0) await new Promise((resolve) => setTimeout(resolve, wait));
     const answer = wire.answer(call, this.desk(wire, fate));
-    const what = `${wire.provider} ${answer ? answer.status : fate === 'lose' ? 'lost' : 'cut'}`;
+    const what = `${wire.provider} ${answer ? (answer.what ?? answer.status) : fate === 'lose' ? 'lost' : 'cut'}`;
     this.calls.set(what, (this.calls.get(what) ?? 0) + 1);
     return answer;
   }

@@ -25,6 +25,8 @@ export interface Answer {
   readonly status: number;
   readonly headers?: Record<string, string>;
   readonly body: unknown;
+  /** As the record counts it; the status when left out. */
+  readonly what?: string;
 }
 
 /** What a wire gets to work with. */

@@ -4,6 +4,7 @@ import { Event, EventType } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { SendWork } from '#gen/recur/messaging/v1/state.ts';
 import { CapWindow, MessagingSettings, Template } from '#gen/recur/messaging/v1/template.ts';
+import { CHANNELS } from '#lib/channels/channels.ts';
 import { type HarnessOutput, ProcessorHarness } from '#lib/stream/testing.ts';
 import { messagingSpec } from './stage.ts';
 
@@ -12,11 +13,11 @@ const HOUR = 3_600_000;
 type Harness = ReturnType<typeof newHarness>;
 
 function newHarness(settings: Partial<MessagingSettings> = {}) {
-  const channels = new Set(['email', 'sms', 'webhook']);
+  const channels = new Set(CHANNELS.keys());
   const harness = new ProcessorHarness(messagingSpec({ shopTimeZone: 'Asia/Shanghai', channels }));
   const define = (kind: string, id: string, body: Uint8Array, at: number) =>
     harness.define({ kind, id, revision: at, deleted: false, body: Buffer.from(body) }, at);
-  for (const [i, channel] of ['email', 'sms', 'webhook'].entries()) {
+  for (const [i, channel] of [...CHANNELS.keys()].entries()) {
     const template = Template.fromPartial({
       id: `by_${channel}`,
       channel,
@@ -150,6 +151,53 @@ describe('a channel', () => {
     expect(ask(h, 'k3', NOON + HOUR, 'email')).toEqual(sent('k3', 'email'));
     expect(ask(h, 'k4', NOON + HOUR, 'sms', [], 'transactional')).toEqual(sent('k4', 'sms'));
     expect(ask(h, 'k5', NOON + 24 * HOUR, 'sms')).toEqual(sent('k5', 'sms'));
+  });
+});
+
+describe.each([...CHANNELS].filter(([, { address }]) => address !== undefined))('%s', (channel, { address = '' }) => {
+  const NIGHT = Date.parse('2026-05-05T23:00+08:00');
+  const other = channel === 'sms' ? 'email' : 'sms';
+  let h: Harness;
+  beforeEach(() => {
+    h = newHarness({ capMessages: 1 });
+    identify(h, address);
+  });
+
+  it('is reached by its own address only', () => {
+    expect(ask(h, 'k1', NOON, channel)).toEqual(sent('k1', channel));
+    const elsewhere = newHarness();
+    identify(
+      elsewhere,
+      ...[...CHANNELS.values()].flatMap((k) => (k.address && k.address !== address ? [k.address] : [])),
+    );
+    expect(ask(elsewhere, 'k1', NOON, channel)).toEqual([`k1 ${channel}: drop no_address`]);
+  });
+
+  it('takes part in consent, suppression, caps and quiet hours', () => {
+    expect(ask(h, 'k1', NIGHT, channel)).toEqual([`k1 ${channel}: defer quiet_hours`]);
+    expect(ask(h, 'k2', NIGHT, channel, [], 'transactional')).toEqual(sent('k2', channel));
+    const day = NOON + 24 * HOUR;
+    // In the morning the first one goes out, and that is all the cap allows.
+    expect(ask(h, 'k3', day, channel)).toEqual([...sent('k1', channel), `k3 ${channel}: drop frequency_cap`]);
+    track(h, 'Consent Withdrawn', day, { channel });
+    expect(ask(h, 'k5', day + HOUR, channel)).toEqual([`k5 ${channel}: drop no_consent`]);
+    track(h, 'Message Bounced', day + HOUR, { channel });
+    expect(ask(h, 'k6', day + 2 * HOUR, channel)).toEqual([`k6 ${channel}: drop suppressed`]);
+  });
+
+  it('falls back to another, and is fallen back to', () => {
+    identify(h, other === 'sms' ? 'phone' : 'email');
+    track(h, 'Consent Withdrawn', NOON - 1, { channel });
+    expect(ask(h, 'k', NOON, channel, [other])).toEqual([`k ${channel}: drop no_consent`, ...sent('k/f', other)]);
+    const back = newHarness();
+    identify(back, address);
+    expect(ask(back, 'k', NOON, other, [channel])).toEqual([`k ${other}: drop no_address`, ...sent('k/f', channel)]);
+  });
+
+  it('refused by the provider, another one says it', () => {
+    identify(h, address, other === 'sms' ? 'phone' : 'email');
+    ask(h, 'k', NOON, channel, [other]);
+    expect(outcome(h, 'k', FAILED, NOON + 1)).toEqual(['k : failed because', ...sent('k/f', other)]);
   });
 });
 

@@ -1,6 +1,6 @@
 import { type ConfigWith, readConfig } from '#lib/config/config.ts';
 import { Settings } from '#lib/config/settings.ts';
-import { type AccessKey, parseAccessKey, parseWebhookSecrets } from './core/credentials.ts';
+import { type AccessKey, parseAccessKey, parseAppKey, parseWebhookSecrets } from './core/credentials.ts';
 import { parseSender } from './core/header.ts';
 
 export interface MessagingConfig extends ConfigWith<'sealingKeys' | 'smtpUrl' | 'mailFrom'> {
@@ -8,6 +8,7 @@ export interface MessagingConfig extends ConfigWith<'sealingKeys' | 'smtpUrl' | 
   readonly smtpConnections: number;
   /** Text messages; undefined: this cluster sends none. */
   readonly sms: SmsConfig | undefined;
+  readonly wechat: WechatConfig;
   /** WEBHOOK_SECRETS_FILE: `whsec_…`, one a line, the current one first. Without it this cluster sends no webhooks. */
   readonly webhookSecrets: readonly string[] | undefined;
   /** PUBLIC_URL: https address by which the world reaches this service's /m/…; without it messages carry no links back here. */
@@ -18,7 +19,7 @@ export interface MessagingConfig extends ConfigWith<'sealingKeys' | 'smtpUrl' | 
   readonly sender: { readonly name: string; readonly address: string };
 }
 
-export interface SmsConfig {
+export interface SmsConfig extends Limits {
   /** SMS_PROVIDER */
   readonly provider: 'aliyun' | 'tencent';
   /** SMS_CREDENTIALS_FILE: a JSON object with `access_key_id` and `access_key_secret` (of Tencent: SecretId, SecretKey). */
@@ -27,10 +28,23 @@ export interface SmsConfig {
   readonly appId: string;
   /** SMS_ENDPOINT: where the provider is, https://host; its own address unless set. */
   readonly endpoint: string | undefined;
-  /** SMS_CONNECTIONS: calls under way at a time, 1–64, 8 unless set. */
+}
+
+export interface Limits {
+  /** …_CONNECTIONS: calls under way at a time, 1–64, 8 unless set. */
   readonly connections: number;
-  /** SMS_PER_SECOND: calls begun a second at most, 1–5,000, 50 unless set: what the provider allows your account. */
+  /** …_PER_SECOND: calls begun a second at most, 1–5,000, 50 unless set: what the provider allows your account. */
   readonly perSecond: number;
+}
+
+/** Of both apps; each counts for itself. */
+export interface WechatConfig extends Limits {
+  /** WECHAT_ACCOUNT_FILE: a JSON object with `app_id` and `app_secret` of the official account. Undefined: there is none. */
+  readonly account: AccessKey | undefined;
+  /** WECHAT_MINI_FILE: the same of the mini-program. */
+  readonly mini: AccessKey | undefined;
+  /** WECHAT_ENDPOINT: where the provider is, https://host; its own address unless set. */
+  readonly endpoint: string | undefined;
 }
 
 /** @throws ConfigError */
@@ -40,11 +54,12 @@ export function config(env: Readonly<Record<string, string | undefined>>): Messa
   const smtpConnections = settings.integer('SMTP_CONNECTIONS', { min: 1, max: 64, otherwise: 8 });
   const sender = senderOf(settings, base.mailFrom);
   const sms = smsOf(settings);
+  const wechat = wechatOf(settings);
   const webhookSecrets = settings.file('WEBHOOK_SECRETS_FILE', parseWebhookSecrets, { otherwise: undefined });
   const receiptSecrets = settings.file('RECEIPT_SECRETS_FILE', parseWebhookSecrets, { otherwise: undefined });
   const publicUrl = settings.url('PUBLIC_URL', ['https:', 'http:'], { otherwise: undefined });
   settings.finish();
-  return { ...base, smtpConnections, sender, sms, webhookSecrets, receiptSecrets, publicUrl };
+  return { ...base, smtpConnections, sender, sms, wechat, webhookSecrets, receiptSecrets, publicUrl };
 }
 
 function senderOf(settings: Settings, mailFrom: string | undefined): MessagingConfig['sender'] {
@@ -61,10 +76,23 @@ function smsOf(settings: Settings): SmsConfig | undefined {
   const credentials = settings.file('SMS_CREDENTIALS_FILE', parseAccessKey, { otherwise: undefined });
   const endpoint = settings.url('SMS_ENDPOINT', ['http:', 'https:'], { otherwise: undefined });
   const appId = settings.text('SMS_APP_ID', { otherwise: '', pattern: /^\d{1,20}$/, rule: 'must be digits' });
-  const connections = settings.integer('SMS_CONNECTIONS', { min: 1, max: 64, otherwise: 8 });
-  const perSecond = settings.integer('SMS_PER_SECOND', { min: 1, max: 5000, otherwise: 50 });
+  const limits = limitsOf(settings, 'SMS');
   if (provider === undefined) return undefined;
   if (credentials === undefined) settings.missing('SMS_CREDENTIALS_FILE');
   if (provider === 'tencent' && appId === '') settings.missing('SMS_APP_ID');
-  return { provider, credentials: credentials ?? { id: '', secret: '' }, appId, endpoint, connections, perSecond };
+  return { provider, credentials: credentials ?? { id: '', secret: '' }, appId, endpoint, ...limits };
+}
+
+function wechatOf(settings: Settings): WechatConfig {
+  const account = settings.file('WECHAT_ACCOUNT_FILE', parseAppKey, { otherwise: undefined });
+  const mini = settings.file('WECHAT_MINI_FILE', parseAppKey, { otherwise: undefined });
+  const endpoint = settings.url('WECHAT_ENDPOINT', ['http:', 'https:'], { otherwise: undefined });
+  return { account, mini, endpoint, ...limitsOf(settings, 'WECHAT') };
+}
+
+function limitsOf(settings: Settings, prefix: string): Limits {
+  return {
+    connections: settings.integer(`${prefix}_CONNECTIONS`, { min: 1, max: 64, otherwise: 8 }),
+    perSecond: settings.integer(`${prefix}_PER_SECOND`, { min: 1, max: 5000, otherwise: 50 }),
+  };
 }

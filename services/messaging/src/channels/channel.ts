@@ -45,6 +45,11 @@ export interface Channel<Message = unknown> {
   readonly connections: number;
   /** Calls begun a second at most; none when left out. */
   readonly perSecond?: number | undefined;
+  /**
+   * Where the provider sends no second message with the same id, as long as the calls are no further apart than this, in
+   * milliseconds: a call without an answer is simply made again. Absent where it makes no such promise.
+   */
+  readonly repeatableMs?: number | undefined;
   /** Writes the message. @throws ComposeError */
   compose(send: Send): Message;
   /** Hands it to the provider, under an id that is the same for every attempt where the provider takes one. Never rejects. */

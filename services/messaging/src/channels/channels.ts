@@ -1,4 +1,4 @@
-import type { MessagingConfig, SmsConfig } from '../config.ts';
+import type { MessagingConfig, SmsConfig, WechatConfig } from '../config.ts';
 import type { Tokens } from '../links/tokens.ts';
 import type { Channel } from './channel.ts';
 import type { Composer } from './email/compose.ts';
@@ -9,6 +9,8 @@ import { AliyunSms } from './sms/aliyun.ts';
 import { SmsChannel, type SmsProvider } from './sms/sms.ts';
 import { TencentSms } from './sms/tencent.ts';
 import { WebhookChannel } from './webhook/webhook.ts';
+import { WechatChannel } from './wechat/wechat.ts';
+import { openWechat } from './wechat/wechat-api.ts';
 import type { Writer } from './writer.ts';
 
 /** Every channel this process is configured for, by name. */
@@ -31,6 +33,7 @@ export async function openChannels(c: MessagingConfig, parts: ChannelParts): Pro
     const provider = await openSms(c.sms);
     channels.push(new SmsChannel({ ...parts, provider, connections, perSecond }) as Channel);
   }
+  channels.push(...(wechatChannels(c.wechat, parts) as Channel[]));
   if (c.webhookSecrets) {
     const { webhookSecrets: secrets } = c;
     channels.push(new WebhookChannel({ ...parts, secrets, connections: WEBHOOK_CONNECTIONS }) as Channel);
@@ -41,4 +44,19 @@ export async function openChannels(c: MessagingConfig, parts: ChannelParts): Pro
 function openSms({ provider, credentials: { id, secret }, appId, endpoint }: SmsConfig): Promise<SmsProvider> {
   if (provider === 'tencent') return TencentSms.open({ secretId: id, secretKey: secret, appId, endpoint });
   return AliyunSms.open({ accessKeyId: id, accessKeySecret: secret, endpoint });
+}
+
+function wechatChannels({ account, mini, ...at }: WechatConfig, { writer }: ChannelParts): WechatChannel[] {
+  const { connections, perSecond } = at;
+  const channels: WechatChannel[] = [];
+  if (account) {
+    // One token for both kinds of messages.
+    const parts = { api: openWechat({ app: account, ...at }), writer, connections, perSecond };
+    channels.push(new WechatChannel('wechat_template', parts), new WechatChannel('wechat_subscribe', parts));
+  }
+  if (mini) {
+    const api = openWechat({ app: mini, ...at });
+    channels.push(new WechatChannel('wechat_mini', { api, writer, connections, perSecond }));
+  }
+  return channels;
 }

@@ -4,20 +4,26 @@ export interface AccessKey {
   readonly secret: string;
 }
 
-const RULE = 'the file must hold a JSON object with access_key_id and access_key_secret';
-
-/** @throws Error that quotes nothing of the content */
-export function parseAccessKey(content: string): AccessKey {
-  let fields: Record<string, unknown>;
-  try {
-    fields = JSON.parse(content) as Record<string, unknown>;
-  } catch {
-    throw new Error(RULE);
-  }
-  const { access_key_id: id, access_key_secret: secret } = fields ?? {};
-  if (!isKey(id) || !isKey(secret)) throw new Error(RULE);
-  return { id, secret };
+/** Of a file with a JSON object. It throws errors that quote nothing of the content. */
+function keyFile(idField: string, secretField: string): (content: string) => AccessKey {
+  const rule = `the file must hold a JSON object with ${idField} and ${secretField}`;
+  return (content) => {
+    let fields: Record<string, unknown>;
+    try {
+      fields = JSON.parse(content) as Record<string, unknown>;
+    } catch {
+      throw new Error(rule);
+    }
+    const { [idField]: id, [secretField]: secret } = fields ?? {};
+    if (!isKey(id) || !isKey(secret)) throw new Error(rule);
+    return { id, secret };
+  };
 }
+
+/** Of an SMS provider. */
+export const parseAccessKey: (content: string) => AccessKey = keyFile('access_key_id', 'access_key_secret');
+/** Of an official account or a mini-program. */
+export const parseAppKey: (content: string) => AccessKey = keyFile('app_id', 'app_secret');
 
 function isKey(value: unknown): value is string {
   return typeof value === 'string' && /^[\x21-\x7e]{1,256}$/.test(value);

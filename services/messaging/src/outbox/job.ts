@@ -1,6 +1,6 @@
 import type { PartitionHandle } from '#lib/stream/processor.ts';
 import type { TraceContext } from '#lib/telemetry/trace.ts';
-import type { Send } from '../channels/channel.ts';
+import type { Channel, Send } from '../channels/channel.ts';
 
 /** One send under way in this process. */
 export interface Job extends Send {
@@ -12,6 +12,10 @@ export interface Job extends Send {
   attempts: number;
   /** Times the provider was asked whether it has the message, in a row without an answer that settles it. */
   lookups: number;
+  /** When the first call began; 0: none did yet. Wall clock. */
+  firstCallMs: number;
+  /** A call was made that nobody had an answer to, and nobody can be asked: it cannot be said any more that nothing was sent. */
+  unsure: boolean;
   /** An earlier owner may have made the call. */
   mayHaveBegun: boolean;
 }
@@ -23,4 +27,10 @@ const BACK_OFF_S = [1, 2, 4, 8, 16, 32, 60, 120, 180, 180];
 export function backOffMs(attempts: number, luck: number): number | undefined {
   const seconds = BACK_OFF_S[attempts - 1];
   return seconds === undefined ? undefined : seconds * 1000 * (0.8 + 0.4 * luck);
+}
+
+/** Whether one more call is the same message to the provider, whatever became of those before. */
+export function isRepeatable(job: Job, { repeatableMs }: Pick<Channel, 'repeatableMs'>, now: number): boolean {
+  // Of an earlier owner's call nobody knows when it was: not before it was decided.
+  return repeatableMs !== undefined && now - (job.firstCallMs || job.work.decidedAtMs) < repeatableMs;
 }

@@ -4,7 +4,7 @@ import { DeliveryStatus } from '#gen/recur/log/v1/changes.ts';
 import { batchSpan, within } from '#lib/telemetry/trace.ts';
 import { type CallResult, type Channel, ComposeError } from '../channels/channel.ts';
 import type { BegunMarks } from '../store/begun-marks.ts';
-import type { Job } from './job.ts';
+import { isRepeatable, type Job } from './job.ts';
 import type { OutboxMetrics } from './metrics.ts';
 import { Pace } from './pace.ts';
 import type { Waits } from './waits.ts';
@@ -119,6 +119,7 @@ export class Lane {
     if (message === undefined) return;
     this.calls++;
     job.attempts++;
+    job.firstCallMs ||= this.parts.now();
     const end = metrics.seconds.startTimer({ channel: channel.name });
     const span = spanOf(job, channel.name);
     void within(span, () => channel.call(message)).then((result) => {
@@ -140,6 +141,7 @@ export class Lane {
     const failed = DeliveryStatus.DELIVERY_STATUS_FAILED;
     if (!job.handle.owned) outbox.forget(job);
     else if (live && notAfterMs > 0 && now() >= notAfterMs) outbox.settle(job, failed, 'too_late: quiet hours began');
+    else if (job.unsure && !isRepeatable(job, channel, now())) outbox.settle(job, failed, 'the answer was lost');
     else {
       try {
         return channel.compose(job);

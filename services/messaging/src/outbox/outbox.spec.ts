@@ -52,9 +52,9 @@ function scripted(name: string, script: Record<string, CallResult[]>, calls: str
   };
 }
 
-type Options = Partial<OutboxParts> & { find?: (key: string) => Promise<Found> };
+type Options = Partial<OutboxParts> & { find?: (key: string) => Promise<Found>; repeatableMs?: number };
 
-function outboxWith(script: Record<string, CallResult[]>, { find, ...more }: Options = {}) {
+function outboxWith(script: Record<string, CallResult[]>, { find, repeatableMs, ...more }: Options = {}) {
   const calls: string[] = [];
   const marked: string[][] = [];
   const marks = {
@@ -64,6 +64,7 @@ function outboxWith(script: Record<string, CallResult[]>, { find, ...more }: Opt
   const channel: Channel = {
     ...scripted('email', script, calls),
     ...(find && { find: ({ key }) => find(key) }),
+    ...(repeatableMs && { repeatableMs }),
   } as Channel;
   const outbox = new Outbox({
     channels: new Map([['email', channel]]),
@@ -177,6 +178,36 @@ describe('a lost answer', () => {
     outbox.accept([work('a')], partition);
     expect(await settled(partition, 1)).toEqual([`a ${UNKNOWN} 1 connection ECONNECTION`]);
     expect(calls).toEqual(['a']);
+  });
+
+  it('is called again under its id where that is the same message, and never said to have failed after that', async () => {
+    const no: CallResult = { kind: 'refused', reason: 'no' };
+    const script = { a: [lost, lost, accepted], b: [lost, no], c: [later, lost, later], d: [no], e: [lost] };
+    const { outbox, calls } = outboxWith(script, { repeatableMs: 60_000 });
+    const partition = new Partition();
+    outbox.accept(
+      ['a', 'b', 'c', 'd', 'e'].map((key) => work(key)),
+      partition,
+    );
+    expect((await settled(partition, 5)).sort()).toEqual([
+      ...[`a ${SENT} 3`, `b ${UNKNOWN} 2 no`, `c ${UNKNOWN} 11 gave up: smtp 451`, `d ${FAILED} 1 no`],
+      `e ${UNKNOWN} 11 gave up: connection ECONNECTION`,
+    ]);
+    expect(calls.filter((key) => key === 'e').length).toBe(11);
+  });
+
+  it('is not called again under its id once the provider may have forgotten it', async () => {
+    let now = NOW;
+    const options = { repeatableMs: 60_000, now: () => (now += 20_000) };
+    const { outbox, calls } = outboxWith({ a: [lost] }, options);
+    const partition = new Partition();
+    outbox.accept([work('a')], partition);
+    const [outcome] = await settled(partition, 1);
+    expect(outcome).toMatch(new RegExp(`^a ${UNKNOWN} \\d `));
+    expect(calls.length).toBeLessThan(4);
+    const old = new Partition();
+    outbox.accept([work('b', true, { decidedAtMs: NOW - 60_000 })], old);
+    expect(await settled(old, 1)).toEqual([`b ${SENT} 1`]);
   });
 
   it('is looked up: found is sent, not found may be sent again', async () => {

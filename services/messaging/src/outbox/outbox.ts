@@ -20,7 +20,7 @@ export interface OutboxParts extends ReconcilerParts {
 }
 
 const LOST_PARTITION_KEEP_MS = 60_000;
-const { DELIVERY_STATUS_SENT: SENT, DELIVERY_STATUS_FAILED: FAILED } = DeliveryStatus;
+const { DELIVERY_STATUS_SENT: SENT, DELIVERY_STATUS_FAILED: FAILED, DELIVERY_STATUS_UNKNOWN: UNKNOWN } = DeliveryStatus;
 
 /**
  * Carries out decided sends, each in the lane of its channel, and tells the log what became of them. What is not known to
@@ -65,7 +65,8 @@ export class Outbox implements Verdicts {
       }
       // `bytes` belong to the kit; decoding copies them.
       const work = SendWork.decode(bytes);
-      const job: Job = { key, customerId, work, handle, attempts: 0, lookups: 0, mayHaveBegun: false, trace };
+      const counts = { attempts: 0, lookups: 0, firstCallMs: 0 };
+      const job: Job = { key, customerId, work, handle, ...counts, mayHaveBegun: false, unsure: false, trace };
       this.jobs.set(key, job);
       if (again || this.reconciler.forgotten(job)) recovered.push(job);
       else fresh.push(job);
@@ -138,7 +139,9 @@ export class Outbox implements Verdicts {
     else this.waits.later(wait, () => this.send(job));
   }
 
-  settle(job: Job, status: DeliveryStatus, reason: string, providerId = ''): void {
+  settle(job: Job, known: DeliveryStatus, reason: string, providerId = ''): void {
+    // What became of an earlier call, an answer to a later one does not say.
+    const status = known === FAILED && job.unsure ? UNKNOWN : known;
     const { key, customerId, handle, attempts, work, trace } = job;
     const {
       idempotencyKey = key,

@@ -3,12 +3,12 @@ import { DeliveryStatus } from '#gen/recur/log/v1/changes.ts';
 import type { PartitionHandle } from '#lib/stream/processor.ts';
 import type { Channel, Found } from '../channels/channel.ts';
 import { type BegunMarks, MARKS_RELIABLE_MS } from '../store/begun-marks.ts';
-import { backOffMs, type Job } from './job.ts';
+import { backOffMs, isRepeatable, type Job } from './job.ts';
 import type { Waits } from './waits.ts';
 
 export interface ReconcilerParts {
   /** By name. One without `find` cannot be asked: a lost answer of it stays unknown. */
-  readonly channels: ReadonlyMap<string, Pick<Channel, 'find'>>;
+  readonly channels: ReadonlyMap<string, Pick<Channel, 'find' | 'repeatableMs'>>;
   readonly marks: Pick<BegunMarks, 'find'>;
   readonly logger: Logger;
   /** Wall clock, milliseconds since 1970. */
@@ -54,7 +54,7 @@ export class Reconciler {
       job.mayHaveBegun = old || this.forgotten(job) || begun === undefined || begun.has(job.key);
       if (!begun) this.verdicts.forget(job);
       else if (this.finder(job)) this.ask(job);
-      else if (job.mayHaveBegun) this.unknown(job, 'recovered: the answer is not known');
+      else if (job.mayHaveBegun) this.repeat(job, 'recovered: the answer is not known');
       else this.verdicts.send(job);
     }
   }
@@ -67,7 +67,16 @@ export class Reconciler {
   /** The provider was given the message and did not answer. */
   lost(job: Job, reason: string): void {
     if (this.finder(job)) this.ask(job);
-    else this.unknown(job, reason);
+    else this.repeat(job, reason);
+  }
+
+  /** Under the same id, where that is the same message; else nobody will ever know. */
+  private repeat(job: Job, reason: string): void {
+    job.unsure = true;
+    const channel = this.parts.channels.get(job.work.request?.channel ?? '');
+    if (!this.parts.live || !channel || !isRepeatable(job, channel, this.parts.now())) this.unknown(job, reason);
+    else if (job.attempts === 0) this.verdicts.send(job);
+    else this.verdicts.again(job, reason);
   }
 
   private finder(job: Job): Channel['find'] {

@@ -6,6 +6,8 @@ import { webhookUrlProblem } from '../core/webhook-url.ts';
 const PROVIDER_TEMPLATE = /^[A-Za-z0-9_-]{1,64}$/;
 const PARAMETER = /^[A-Za-z0-9_]{1,32}$/;
 const MAX_PARAMETERS = 20;
+/** Such as pages/coupon?id=7, or nothing. */
+const PAGE = /^([\w-]+(\/[\w-]+)*(\?[\w.~%&=-]*)?)?$/;
 
 type Field = Exclude<keyof TemplateContent, 'parameters'>;
 
@@ -14,6 +16,9 @@ const USES: Readonly<Record<string, readonly (Field | 'parameters')[]>> = {
   email: ['subject', 'text', 'html', 'mjml'],
   sms: ['providerTemplate', 'parameters'],
   webhook: ['subject', 'text', 'url'],
+  wechat_template: ['providerTemplate', 'parameters', 'url'],
+  wechat_subscribe: ['providerTemplate', 'parameters', 'url'],
+  wechat_mini: ['providerTemplate', 'parameters', 'url'],
 };
 
 /** What a channel needs of a content, and what it has no place for. */
@@ -39,6 +44,11 @@ export function contentRules(at: string, channel: string, content: TemplateConte
     const problem = webhookUrlProblem(content.url);
     check('url', problem === undefined, problem ?? '');
   }
+  if (channel === 'wechat_mini') check('url', isPage(content.url), 'must be empty or a page of the mini-program');
+  else if (uses.includes('url') && channel !== 'webhook' && content.url !== '') {
+    const problem = webhookUrlProblem(content.url);
+    check('url', problem === undefined, problem ?? '');
+  }
   if (!uses.includes('providerTemplate')) return found;
   check(
     'provider_template',
@@ -53,6 +63,10 @@ export function contentRules(at: string, channel: string, content: TemplateConte
       `must have names of letters, digits and "_", has ${JSON.stringify(name.slice(0, 40))}`,
     );
   return found;
+}
+
+function isPage(text: string): boolean {
+  return text.length <= 500 && PAGE.test(text);
 }
 
 function snake(field: string): string {
