@@ -1,5 +1,6 @@
 import { aa } from './aa.ts';
 import { backfill } from './backfill.ts';
+import { broadcast } from './broadcast.ts';
 import { e2e } from './e2e.ts';
 import { ingest } from './ingest.ts';
 import { latency } from './latency.ts';
@@ -37,6 +38,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
   'scale-out': scaleOut,
   timers,
   sends,
+  broadcast,
   tracing,
 };
 
@@ -62,11 +64,13 @@ line is the result as JSON. What each bench does, and what its bare loop does, i
   merges     events/s of a storm in which every event joins two customers, and whether all is right afterwards
   timers     a million customers who wait in a journey: how late their waits end, bytes each, restart
   sends      messaging's decisions/s against a bare program with four Redis round trips each
+  broadcast  a text message to a segment of 100,000: how many a second reach the provider, each once
   scale-out  longest pause of a partition while profile and segmentation go 1, 3, 1 under load; CPU of one and three warm ones
 
   --events N        how many events (e2e, sink, queries, backfill), ids (message-ids), A/A tests (aa),
                     customers (matching, windows), profiles (memory: 1 amount instead of 3), merges (merges),
-                    waits (timers), decisions a round (sends)
+                    waits (timers), decisions a round (sends),
+                    people of the segment (broadcast)
   --people N        customers of the sample shop (e2e)          (default 12000: 300,000 events are about their six months)
   --rounds N        ours and bare take turns so often           (ingest, e2e, matching, sends); how often each query is asked (queries)
   --seconds N       length of a turn (ingest), of the load (latency), of the time windows end in (windows), of a part (scale-out), of a wait (timers)

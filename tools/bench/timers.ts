@@ -48,7 +48,14 @@ function* begins(customers: number): Generator<ShopEvent> {
   }
 }
 
-/** Customers who wait in a journey, each for the same time: what a wait takes, and how punctual its end is. */
+/**
+ * Customers who wait in a journey, each for the same time: what a wait takes, and how punctual its end is.
+ *
+ * Waits end in the order and at the pace in which they began, as the rest of a cluster lets customers in as fast as it can: a
+ * million within about a minute and a half, some 10,000 a second. A wait that begins with an event ends spread like the events,
+ * so this is a flood of them a day, a week or a year later, and far denser than that of any one shop's day. That all are
+ * due in the same millisecond, as waits for a time of day are, is what `windows` measures of the same kit.
+ */
 export async function timers(options: BenchOptions): Promise<BenchResult> {
   const waits = options.events ?? WAITS;
   const seconds = options.seconds ?? WAIT_SECONDS;
