@@ -25,6 +25,7 @@ const NAMES: Readonly<Record<string, string>> = {
   countedBy: 'computed_trait',
   summedBy: 'computed_trait',
   tag: 'tag',
+  list: 'customer_list',
 };
 
 /** Who refers to what among the definitions in force, so that nothing is deleted that others need. */

@@ -102,6 +102,7 @@ export const CALLS: readonly { readonly from: ServiceName; readonly to: ServiceN
   { from: 'journey', to: 'identity', why: 'whether customers asked for exist' },
   { from: 'journey', to: 'segmentation', why: 'members of the segment of a broadcast' },
   { from: 'journey', to: 'analytics', why: 'what was recorded of a customer in a journey' },
+  { from: 'segmentation', to: 'identity', why: 'whose identifier somebody puts on a list' },
   { from: 'segmentation', to: 'profile', why: 'computed traits that count events for rules' },
   { from: 'profile', to: 'identity', why: 'whose identifier this is' },
   { from: 'profile', to: 'analytics', why: 'timeline; history that fills new computed traits' },

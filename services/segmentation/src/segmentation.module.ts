@@ -21,6 +21,7 @@ import { Refresh } from './refresh.ts';
 import { Counters } from './rpc/counters.ts';
 import { CustomersRpc } from './rpc/customers-rpc.ts';
 import { DefinitionsRpc } from './rpc/definitions-rpc.ts';
+import { Identity, MembersRpc } from './rpc/members-rpc.ts';
 import { segmentationRpc } from './rpc/segmentation-rpc.ts';
 import { segmentationStage } from './stage.ts';
 import { Catalogue, PROFILE_KINDS } from './store/catalogue.ts';
@@ -33,12 +34,15 @@ function services(
   catalogue: Catalogue,
   uses: Uses,
   counters: Counters,
+  nats: NatsConnection,
+  identity: Identity,
   { shopTimeZone }: ServiceConfig,
 ): RpcService[] {
-  const customers = new CustomersRpc(states, catalogue, new ShopZone(shopTimeZone), counters);
+  const customers = new CustomersRpc(states, catalogue, new ShopZone(shopTimeZone), counters, stores.lists);
+  const members = new MembersRpc({ lists: stores.lists, states, nats, identity: identity.client });
   const look = customers.look.bind(customers);
   const definitions = new DefinitionsRpc(stores, catalogue, uses, counters, look);
-  return [rpcService(SegmentationServiceService, segmentationRpc(definitions, customers))];
+  return [rpcService(SegmentationServiceService, segmentationRpc(definitions, customers, members))];
 }
 
 const states = (redis: Redis, { partitions, clock }: ServiceConfig): States => openStates(redis, partitions, clock);
@@ -66,9 +70,18 @@ const STORES = Symbol('definition stores');
     Catalogue,
     Uses,
     { provide: Counters, useFactory: counters, inject: [CONFIG, Uses, LOGGER] },
+    {
+      provide: Identity,
+      useFactory: ({ identityAddr }: ServiceConfig) => new Identity(identityAddr),
+      inject: [CONFIG],
+    },
     { provide: STATES, useFactory: states, inject: [REDIS, CONFIG] },
     { provide: STORES, useFactory: stores, inject: [NATS, CONFIG, Catalogue] },
-    { provide: RPC_SERVICES, useFactory: services, inject: [STORES, STATES, Catalogue, Uses, Counters, CONFIG] },
+    {
+      provide: RPC_SERVICES,
+      useFactory: services,
+      inject: [STORES, STATES, Catalogue, Uses, Counters, NATS, Identity, CONFIG],
+    },
   ],
   exports: [RPC_SERVICES],
 })

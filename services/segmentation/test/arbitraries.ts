@@ -6,7 +6,7 @@ import { RFM_CLASSES } from '../src/core/rfm.ts';
 
 /** Few names and small numbers, so that rules and events meet. */
 const EVENTS = ['Order Completed', 'Order Refunded', 'Product Viewed', 'Product Added', 'Products Searched', 'page'];
-const TRAITS = ['tier', 'age', 'likes'];
+const TRAITS = ['tier', 'age', 'likes', '$list.vip'];
 const CATEGORIES = ['tea', 'soap', 'toys'];
 const WORDS = ['hik', 'tent', 'sun'];
 const DAYS = [1, 2, 3, 7, 30, 400];
@@ -63,6 +63,7 @@ const condition = (segments: readonly string[]): fc.Arbitrary<object> =>
     fc.record({ name: pick(...CATEGORIES), top: fc.boolean() }).map((c) => ({ category: c })),
     fc.record({ words: someOf(...WORDS), days: maybe(pick(...DAYS)) }).map((s) => ({ search: s })),
     someOf('web', 'pos').map((s) => ({ source: { in: s } })),
+    pick(1, 2).map((createTimeMs) => ({ list: { id: 'vip', createTimeMs } })),
     fc.boolean().map((identified) => ({ identified })),
     someOf(...RFM_CLASSES.map(({ id }) => id)).map((ids) => ({ rfm: { in: ids } })),
     someOf(...LIFECYCLE_STAGES.map(({ id }) => id)).map((ids) => ({ lifecycle: { in: ids } })),

@@ -70,6 +70,7 @@ export function holds(rule: Rule, known: Known, now: number): boolean {
     }
     return (equals !== undefined ? [equals] : values).some((wanted) => wanted === value);
   }
+  if (rule.list) return traitValue(facts, `$list.${rule.list.id}`) === rule.list.createTimeMs;
   if (rule.event && rule.event.where.length === 0) {
     const { name, days, count, amountMicros, daysSinceLast } = rule.event;
     const stats = findEvent(facts, name);

@@ -4,6 +4,8 @@ import { MAX_TRAIT_NAME } from './limits.ts';
 import { holdsPersonal } from './personal.ts';
 import type { Violations } from './violations.ts';
 
+/** Traits that say which lists a customer is on: only segmentation writes them. */
+const LIST_TRAITS = '$list.';
 const NONE = Buffer.alloc(0);
 const NULL = Buffer.from('null');
 
@@ -29,6 +31,14 @@ export function readTraits(
     if (value === undefined) continue;
     if (name === '' || name.length > MAX_TRAIT_NAME) {
       violations.add(`${path}.${name.slice(0, 40)}`, name, `must have a name of 1 to ${MAX_TRAIT_NAME} characters`);
+      continue;
+    }
+    if (name.startsWith(LIST_TRAITS)) {
+      violations.add(
+        `${path}.${name.slice(0, 40)}`,
+        name,
+        `must not begin with "${LIST_TRAITS}": lists are kept by Recur`,
+      );
       continue;
     }
     const fault = value === null ? undefined : tools.types.fault(name, value);

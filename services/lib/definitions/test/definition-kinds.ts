@@ -7,7 +7,7 @@ import { Aggregation, ComputedTrait } from '#gen/recur/profile/v1/computed_trait
 import { CompletenessSettings } from '#gen/recur/profile/v1/settings.ts';
 import { Tag, TagFamily } from '#gen/recur/profile/v1/tag.ts';
 import { TraitType, TraitValueType } from '#gen/recur/profile/v1/trait_type.ts';
-import { LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
+import { CustomerList, LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
 import type { MessageCodec } from '../store.ts';
 
 /** A definition as a test handles it. */
@@ -101,6 +101,18 @@ export const KINDS: readonly Kind[] = [
     user: [
       'segment',
       (id: string, used: string) => segment(id, 'Reads it', { not: { segment: used } }),
+      'segment "its-user"',
+    ],
+  },
+  {
+    ...{ kind: 'customer_list', service: 'segmentation', method: 'CustomerList' },
+    ...{ field: 'customerList', list: 'customerLists', message: CustomerList },
+    make: (id: string, displayName: string) => CustomerList.fromPartial({ id, displayName }),
+    textOf: (one: CustomerList) => one.displayName,
+    bad: [{ displayName: 'x'.repeat(201) }, 'display_name'],
+    user: [
+      'segment',
+      (id: string, used: string) => segment(id, 'Reads it', { list: { id: used } }),
       'segment "its-user"',
     ],
   },

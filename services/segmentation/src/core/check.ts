@@ -9,6 +9,7 @@ import type {
   TraitCondition,
 } from '#gen/recur/segmentation/v1/rule.ts';
 import type {
+  CustomerList,
   LifecycleSettings,
   ReplenishmentRhythm,
   RfmSettings,
@@ -51,6 +52,13 @@ export function checkSegment(segment: Segment): Violation[] {
   check.length('description', segment.description, 0, 2000);
   if (segment.rule === undefined) check.fail('rule', 'must be set');
   else check.rule('rule', segment.rule, 1);
+  return check.violations;
+}
+
+export function checkCustomerList({ displayName, description }: CustomerList): Violation[] {
+  const check = new Check();
+  check.length('display_name', displayName, 0, 200);
+  check.length('description', description, 0, 2000);
   return check.violations;
 }
 
@@ -105,6 +113,7 @@ const CONDITIONS = [
   'bucket',
   'computedTrait',
   'tag',
+  'list',
 ] as const;
 
 /** Collects what is wrong; stops telling after 20. */
@@ -187,6 +196,7 @@ class Check {
       this.length(`${at}.tag.id`, id, 1, 63);
       if (values.length > 0) this.#names(`${at}.tag.values`, values, undefined);
     }
+    if (rule.list) this.length(`${at}.list.id`, rule.list.id, 1, 63);
     if (rule.segment !== '') this.length(`${at}.segment`, rule.segment, 1, 63);
   }
 

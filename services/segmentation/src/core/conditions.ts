@@ -22,6 +22,7 @@ import {
   scalarKey,
   sinceLast,
 } from './figures.ts';
+import { asTrait } from './lists.ts';
 import { searchText } from './searches.ts';
 import { computedKey, tagKey } from './told.ts';
 import type { View } from './view.ts';
@@ -45,6 +46,7 @@ export function compileRule(rule: Rule): Test {
 
 export function compileCondition(rule: Rule): Test {
   if (rule.trait !== undefined) return compileTrait(rule.trait);
+  if (rule.list !== undefined) return compileTrait(asTrait(rule.list));
   if (rule.computedTrait !== undefined) return compileComputedTrait(rule.computedTrait);
   if (rule.tag !== undefined) return compileTag(rule.tag);
   if (rule.event !== undefined) return compileEvent(rule.event);
@@ -94,7 +96,7 @@ function cost(rule: Rule): number {
   if (rule.segment !== '' || rule.source || rule.bucket || rule.tag) return 2;
   // Worked out once for all conditions on orders.
   if (rule.orders || rule.category) return 3;
-  if (rule.trait || rule.sequence || rule.computedTrait) return 4;
+  if (rule.trait || rule.list || rule.sequence || rule.computedTrait) return 4;
   return rule.event?.days === undefined ? 5 : 8;
 }
 

@@ -58,6 +58,7 @@ const rule: Shape = {
     contains: 'string',
   },
   tag: { id: 'string', values: names },
+  list: { id: 'string' },
 };
 const segment: Shape = { id: 'string', display_name: 'string', description: 'string', rule };
 

@@ -8,6 +8,7 @@ import { countersRead } from './counting.ts';
 import { inForce } from './cut-points.ts';
 import { EventWatch } from './event-watch.ts';
 import { DEFAULT_LIFECYCLE } from './lifecycle.ts';
+import { asTrait, listTrait } from './lists.ts';
 import { conditionsOf, inOrder } from './references.ts';
 import { DEFAULT_RFM } from './rfm.ts';
 import { SearchWatch } from './search-watch.ts';
@@ -94,6 +95,7 @@ export class Plan {
 
   #watch(segment: number, rule: Rule): void {
     if (rule.trait) keyed(this.traits, rule.trait.name, TraitWatch).watch(segment, rule.trait);
+    else if (rule.list) keyed(this.traits, listTrait(rule.list.id), TraitWatch).watch(segment, asTrait(rule.list));
     else if (countersRead(rule).length > 0)
       for (const id of countersRead(rule)) this.told.watch(segment, computedKey(id));
     else if (rule.event) keyed(this.events, rule.event.name, EventWatch).watch(segment, rule.event);

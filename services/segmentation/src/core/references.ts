@@ -66,6 +66,14 @@ export function* referencesIn(rule: Rule, at = 'rule'): Generator<{ at: string; 
   if (rule.segment !== '') yield { at: `${at}.segment`, id: rule.segment };
 }
 
+/** The lists in a rule, each with its place: `rule.all[2].list.id`. */
+export function* listReferencesIn(rule: Rule, at = 'rule'): Generator<{ at: string; id: string }> {
+  for (const [i, part] of rule.all.entries()) yield* listReferencesIn(part, `${at}.all[${i}]`);
+  for (const [i, part] of rule.any.entries()) yield* listReferencesIn(part, `${at}.any[${i}]`);
+  if (rule.not !== undefined) yield* listReferencesIn(rule.not, `${at}.not`);
+  if (rule.list !== undefined) yield { at: `${at}.list.id`, id: rule.list.id };
+}
+
 /** What profile defines and rules may read: ids of computed traits (false: those that count days) and of tags. */
 export interface ProfileDefinitions {
   readonly computedTraits: ReadonlyMap<string, boolean>;

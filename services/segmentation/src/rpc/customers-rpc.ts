@@ -1,4 +1,6 @@
+import type { CustomerList } from '#gen/recur/segmentation/v1/segment.ts';
 import type * as api from '#gen/recur/segmentation/v1/segmentation_service.ts';
+import type { DefinitionStore } from '#lib/definitions/store.ts';
 import type { ShopZone } from '#lib/facts/facts.ts';
 import { orderFigures } from '#lib/facts/facts.ts';
 import type { Call } from '#lib/rpc/call.ts';
@@ -10,6 +12,7 @@ import { withCounters } from '../core/counting.ts';
 import { cutPointsOf, inForce } from '../core/cut-points.ts';
 import { quantiles } from '../core/distribution.ts';
 import { LIFECYCLE_STAGES, lifecycleReason } from '../core/lifecycle.ts';
+import { withLists } from '../core/lists.ts';
 import type { Look } from '../core/looks.ts';
 import { Population, type Rfm } from '../core/population.ts';
 import { checkProfileReferences, checkReferences } from '../core/references.ts';
@@ -17,6 +20,7 @@ import { classOf, RFM_CLASSES, rfmOf, rfmReason, rfmScores } from '../core/rfm.t
 import type { CustomerState } from '../core/state.ts';
 import { View } from '../core/view.ts';
 import type { Catalogue } from '../store/catalogue.ts';
+import { listsMade, missingLists } from '../store/definition-stores.ts';
 import type { States } from '../store/states.ts';
 import { type Walked, walk } from '../store/walk.ts';
 import type { Counters } from './counters.ts';
@@ -34,8 +38,16 @@ export class CustomersRpc {
   readonly #catalogue: Catalogue;
   readonly #zone: ShopZone;
   readonly #counters: Counters;
+  readonly #lists: DefinitionStore<CustomerList>;
 
-  constructor(states: States, catalogue: Catalogue, zone: ShopZone, counters: Counters) {
+  constructor(
+    states: States,
+    catalogue: Catalogue,
+    zone: ShopZone,
+    counters: Counters,
+    lists: DefinitionStore<CustomerList>,
+  ) {
+    this.#lists = lists;
     this.#counters = counters;
     this.#states = states;
     this.#catalogue = catalogue;
@@ -110,9 +122,11 @@ export class CustomersRpc {
       wrong.push(...checkReferences(segment.id, segment.rule, this.#catalogue.rules()));
       wrong.push(...checkProfileReferences(segment.rule, this.#catalogue.ofProfile));
     }
+    const made = segment.rule === undefined ? new Map() : await listsMade(segment.rule, this.#lists);
+    if (segment.rule !== undefined && wrong.length === 0) wrong.push(...missingLists(segment.rule, made));
     if (segment.rule === undefined || wrong.length > 0) throw invalidArgument(wrong);
     await this.#counters.ready(segment.rule, call);
-    const holds = compileRule(withCounters(segment.rule));
+    const holds = compileRule(withLists(withCounters(segment.rule), made));
     const view = new View(this.#zone);
     const sample: string[] = [];
     let matched = 0;

@@ -1,6 +1,7 @@
-import { LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
+import { CustomerList, LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
 import type * as api from '#gen/recur/segmentation/v1/segmentation_service.ts';
 import { DefinitionCalls, updateSettings } from '#lib/definitions/calls.ts';
+import { Turns } from '#lib/definitions/turns.ts';
 import type { Uses } from '#lib/definitions/uses.ts';
 import type { Call } from '#lib/rpc/call.ts';
 import type { ActiveDefinition } from '#lib/stream/processor.ts';
@@ -8,10 +9,11 @@ import { checkLifecycleSettings, checkRfmSettings, checkSegment } from '../core/
 import { withCounters } from '../core/counting.ts';
 import { KINDS, SETTINGS_ID } from '../core/in-force.ts';
 import { DEFAULT_LIFECYCLE } from '../core/lifecycle.ts';
+import { LIST_KIND, withLists } from '../core/lists.ts';
 import { LIFECYCLE_KEPT, type Look, RFM_KEPT } from '../core/looks.ts';
 import { DEFAULT_RFM, RFM_CLASSES } from '../core/rfm.ts';
 import type { Catalogue } from '../store/catalogue.ts';
-import type { DefinitionStores } from '../store/definition-stores.ts';
+import { type DefinitionStores, listsMade } from '../store/definition-stores.ts';
 import type { Counters } from './counters.ts';
 
 const MASKABLE = { display_name: 'displayName', description: 'description', rule: 'rule' } as const;
@@ -19,6 +21,7 @@ const MASKABLE = { display_name: 'displayName', description: 'description', rule
 /** Segments and settings: stored, looked at, checked against each other. */
 export class DefinitionsRpc {
   readonly #segments: DefinitionCalls<Segment>;
+  readonly #lists: DefinitionCalls<CustomerList>;
   readonly #stores: DefinitionStores;
   readonly #catalogue: Catalogue;
   readonly #counters: Counters;
@@ -37,7 +40,15 @@ export class DefinitionsRpc {
     this.#counters = counters;
     this.#stores = stores;
     this.#catalogue = catalogue;
+    const turns = new Turns();
+    this.#lists = new DefinitionCalls({
+      ...{ store: stores.lists, kind: LIST_KIND, field: 'customer_list', message: CustomerList, turns },
+      output: { revision: 0, updateTimeMs: 0 },
+      maskable: { display_name: 'displayName', description: 'description' },
+      users: (id) => uses.of(LIST_KIND, id),
+    });
     this.#segments = new DefinitionCalls({
+      turns,
       store: stores.segments,
       kind: KINDS.segment,
       message: Segment,
@@ -59,7 +70,8 @@ export class DefinitionsRpc {
   async #counted(segment: Segment | undefined, call: Call): Promise<Segment | undefined> {
     if (segment?.rule === undefined || checkSegment(segment).length > 0) return segment;
     await this.#counters.ready(segment.rule, call);
-    return { ...segment, rule: withCounters(segment.rule) };
+    const made = await listsMade(segment.rule, this.#stores.lists);
+    return { ...segment, rule: withLists(withCounters(segment.rule), made) };
   }
 
   async get({ id }: api.GetSegmentRequest): Promise<{ segment: Segment }> {
@@ -78,6 +90,27 @@ export class DefinitionsRpc {
 
   delete(request: api.DeleteSegmentRequest, call: Call): Promise<api.DeleteSegmentResponse> {
     return this.#segments.delete(request, call);
+  }
+
+  async createList({ customerList, requestId }: api.CreateCustomerListRequest, call: Call) {
+    return { customerList: await this.#lists.create(customerList, requestId, call) };
+  }
+
+  async getList({ id }: api.GetCustomerListRequest) {
+    return { customerList: await this.#lists.get(id) };
+  }
+
+  async listLists({ pageSize, pageToken }: api.ListCustomerListsRequest): Promise<api.ListCustomerListsResponse> {
+    const { items, nextPageToken } = await this.#lists.list(pageSize, pageToken);
+    return { customerLists: items, nextPageToken };
+  }
+
+  async updateList({ customerList, updateMask: mask, requestId }: api.UpdateCustomerListRequest, call: Call) {
+    return { customerList: await this.#lists.update(customerList, requestId, call, { mask }) };
+  }
+
+  deleteList(request: api.DeleteCustomerListRequest, call: Call): Promise<api.DeleteCustomerListResponse> {
+    return this.#lists.delete(request, call);
   }
 
   getRfm(): api.GetRfmSettingsResponse {

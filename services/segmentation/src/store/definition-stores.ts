@@ -1,14 +1,24 @@
+import { status } from '@grpc/grpc-js';
 import type { NatsConnection } from '@nats-io/transport-node';
-import { LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
+import type { Rule } from '#gen/recur/segmentation/v1/rule.ts';
+import { CustomerList, LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
 import { DefinitionStore } from '#lib/definitions/store.ts';
 import { RpcError } from '#lib/rpc/errors.ts';
-import { checkLifecycleSettings, checkRfmSettings, checkSegment, type Violation } from '../core/check.ts';
+import {
+  checkCustomerList,
+  checkLifecycleSettings,
+  checkRfmSettings,
+  checkSegment,
+  type Violation,
+} from '../core/check.ts';
 import { KINDS } from '../core/in-force.ts';
-import { checkProfileReferences, checkReferences, segmentsIn } from '../core/references.ts';
+import { LIST_KIND, listsIn } from '../core/lists.ts';
+import { checkProfileReferences, checkReferences, listReferencesIn, segmentsIn } from '../core/references.ts';
 import type { Catalogue } from './catalogue.ts';
 
 export interface DefinitionStores {
   readonly segments: DefinitionStore<Segment>;
+  readonly lists: DefinitionStore<CustomerList>;
   readonly rfm: DefinitionStore<RfmSettings>;
   readonly lifecycle: DefinitionStore<LifecycleSettings>;
 }
@@ -20,14 +30,15 @@ export async function openStores(
 ): Promise<DefinitionStores> {
   const open = <T>(kind: string, message: Message<T>, validate: (definition: T, id: string) => Promise<Violation[]>) =>
     DefinitionStore.open({ nats, kind, message, replicas, validate });
+  const lists = await open(LIST_KIND, CustomerList, async (list) => checkCustomerList(list));
   const segments: DefinitionStore<Segment> = await open(KINDS.segment, Segment, (segment, id) =>
-    checkAll(segment, id, catalogue, segments),
+    checkAll(segment, id, catalogue, { segments, lists }),
   );
   const rfm = await open(KINDS.rfm, RfmSettings, async (settings) => checkRfmSettings(settings));
   const lifecycle = await open(KINDS.lifecycle, LifecycleSettings, async (settings) =>
     checkLifecycleSettings(settings),
   );
-  return { segments, rfm, lifecycle };
+  return { segments, lists, rfm, lifecycle };
 }
 
 interface Message<T> {
@@ -40,7 +51,7 @@ async function checkAll(
   segment: Segment,
   id: string,
   catalogue: Catalogue,
-  store: DefinitionStore<Segment>,
+  { segments: store, lists }: Pick<DefinitionStores, 'segments' | 'lists'>,
 ): Promise<Violation[]> {
   const wrong = checkSegment(segment);
   const { rule } = segment;
@@ -49,7 +60,34 @@ async function checkAll(
   for (const other of segmentsIn(rule)) {
     if (other !== id && catalogue.segment(other) === undefined) await fetchInto(catalogue, store, other);
   }
-  return [...checkReferences(id, rule, catalogue.rules()), ...checkProfileReferences(rule, catalogue.ofProfile)];
+  return [
+    ...checkReferences(id, rule, catalogue.rules()),
+    ...checkProfileReferences(rule, catalogue.ofProfile),
+    ...missingLists(rule, await listsMade(rule, lists)),
+  ];
+}
+
+/** When each list of a rule was made; those there are not are left out. */
+export async function listsMade(rule: Rule, lists: DefinitionStore<CustomerList>): Promise<Map<string, number>> {
+  const made = new Map<string, number>();
+  for (const id of listsIn(rule)) {
+    const found = await lists.get(id).catch((error: unknown) => {
+      if (error instanceof RpcError && MISSING.has(error.code)) return undefined;
+      throw error;
+    });
+    if (found !== undefined) made.set(id, found.createTimeMs);
+  }
+  return made;
+}
+
+/** Not there, or no possible id. */
+const MISSING: ReadonlySet<number> = new Set([status.NOT_FOUND, status.INVALID_ARGUMENT]);
+
+export function missingLists(rule: Rule, made: ReadonlyMap<string, number>): Violation[] {
+  return [...listReferencesIn(rule)]
+    .filter(({ id }) => !made.has(id))
+    .slice(0, 20)
+    .map(({ at: field, id }) => ({ field, description: `there is no list "${id}"` }));
 }
 
 async function fetchInto(catalogue: Catalogue, store: DefinitionStore<Segment>, id: string): Promise<void> {

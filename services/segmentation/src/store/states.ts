@@ -6,6 +6,8 @@ import { type CustomerState, stateCodec } from '../core/state.ts';
 export interface States {
   readonly partitions: number;
   get(customerId: string): Promise<{ customerId: string; state: CustomerState } | undefined>;
+  /** In the order asked for, after merges; undefined for those never seen. */
+  getMany(customerIds: readonly string[]): Promise<({ customerId: string } | undefined)[]>;
   /** Cursor '0' starts, and ends. */
   scan(
     partition: number,
@@ -23,6 +25,7 @@ export function openStates(redis: Redis, partitions: number, clock: 'live' | 'ev
   return {
     partitions,
     get: (customerId) => reader.get(customerId),
+    getMany: (customerIds) => reader.getMany(customerIds),
     scan: (partition, cursor, limit) => reader.scan(partition, cursor, limit),
     now: clock === 'live' ? () => Date.now() : (customerId) => reader.clock(customerId),
     clock: clock === 'live' ? () => Date.now() : () => furthest(reader, partitions),
