@@ -1,6 +1,7 @@
 import { SpanKind } from '@opentelemetry/api';
 import type { Logger } from 'pino';
 import { DeliveryStatus } from '#gen/recur/log/v1/changes.ts';
+import { failPoint } from '#lib/stream/fail-points.ts';
 import { batchSpan, within } from '#lib/telemetry/trace.ts';
 import { type CallResult, type Channel, ComposeError } from '../channels/channel.ts';
 import type { BegunMarks } from '../store/begun-marks.ts';
@@ -8,6 +9,9 @@ import { isRepeatable, type Job } from './job.ts';
 import type { OutboxMetrics } from './metrics.ts';
 import { Pace } from './pace.ts';
 import type { Waits } from './waits.ts';
+
+/** Its fail points: not marked yet, marked and not called, called and not told, told (outcomes.ts). */
+export const OUTBOX = 'messaging-outbox';
 
 export interface LaneParts {
   readonly channel: Omit<Channel, 'close'>;
@@ -100,6 +104,7 @@ export class Lane {
   }
 
   private async mark(batch: readonly Job[]): Promise<boolean> {
+    failPoint(OUTBOX, 'after_read');
     const keys = Map.groupBy(batch, (job) => job.handle.partition);
     try {
       await this.parts.marks.add(
@@ -122,7 +127,9 @@ export class Lane {
     job.firstCallMs ||= this.parts.now();
     const end = metrics.seconds.startTimer({ channel: channel.name });
     const span = spanOf(job, channel.name);
+    failPoint(OUTBOX, 'before_publish');
     void within(span, () => channel.call(message)).then((result) => {
+      failPoint(OUTBOX, 'after_publish');
       end({ result: result.kind });
       span?.setAttribute('recur.result', result.kind);
       span?.end();

@@ -1,7 +1,9 @@
 import { Delivery } from '#gen/recur/log/v1/changes.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
+import { failPoint } from '#lib/stream/fail-points.ts';
 import type { OutcomeRecord, PartitionHandle } from '#lib/stream/processor.ts';
 import type { TraceContext } from '#lib/telemetry/trace.ts';
+import { OUTBOX } from './lane.ts';
 
 const MAX_RECORDS = 256;
 const RETRY_MS = 500;
@@ -69,7 +71,9 @@ async function write(
 ): Promise<boolean> {
   while (handle.owned) {
     try {
+      failPoint(OUTBOX, 'before_commit');
       await handle.append(records, traces);
+      failPoint(OUTBOX, 'after_commit');
       return true;
     } catch {
       await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
