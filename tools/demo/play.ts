@@ -14,7 +14,7 @@ const TYPES = {
 
 export interface Stage {
   readonly api: Api;
-  readonly shop: SampleShop;
+  readonly shop: Pick<SampleShop, 'options' | 'day' | 'receive'>;
   /** Base URL of messaging's metrics. */
   readonly messagingHttp: string;
   readonly mailboxHttp: string;
@@ -30,9 +30,12 @@ export interface Played {
 
 /**
  * Plays the shop day by day on the event clock: the day's events go in, the clock moves to its end, and when everything that
- * follows from them has happened the people who got a message hear of it.
+ * follows from them has happened the people who got a message hear of it. The next day begins when `onDay` is done.
  */
-export async function play(stage: Stage, onDay: (day: number, played: Played) => void): Promise<Played> {
+export async function play(
+  stage: Stage,
+  onDay: (day: number, played: Played) => void | Promise<void>,
+): Promise<Played> {
   const { shop, api } = stage;
   const mailbox = new NewMail(stage.mailboxHttp);
   const played = { events: 0, messages: 0 };
@@ -49,7 +52,7 @@ export async function play(stage: Stage, onDay: (day: number, played: Played) =>
       shop.receive(to, stage.templateOf(subject), day);
       played.messages++;
     }
-    onDay(day, played);
+    await onDay(day, played);
   }
   return played;
 }

@@ -9,13 +9,18 @@ export interface ShopOptions {
   /** First day, ms since 1970, a local midnight of the shop. */
   readonly startMs: number;
   readonly days: number;
+  /** In place of EFFECTS. */
+  readonly effects?: Effects;
 }
+
+/** Chance by the beginning of the template's name, the first that fits. */
+export type Effects = readonly (readonly [prefix: string, chance: number])[];
 
 /**
  * Chance that a message brings its reader back within five days, with a mind to buy: by the beginning of the template's
  * name, the first that fits, for a person of average taste for offers.
  */
-const EFFECTS: readonly [prefix: string, chance: number][] = [
+const EFFECTS: Effects = [
   ['welcome_a', 0.12],
   ['welcome_b', 0.5],
   ['welcome', 0.12],
@@ -112,7 +117,8 @@ export class SampleShop {
     const index = this.byEmail.get(email.toLowerCase());
     if (index === undefined) return;
     const { person, reactions } = this.lifeOf(index);
-    const chance = EFFECTS.find(([prefix]) => template.startsWith(prefix))?.[1] ?? 0;
+    const { effects = EFFECTS } = this.options;
+    const chance = effects.find(([prefix]) => template.startsWith(prefix))?.[1] ?? 0;
     const back = day + reactions.between(1, 5);
     if (reactions.chance(chance * person.likesOffers)) this.on(back, index, (plan) => (plan.offer = true));
   }
