@@ -201,6 +201,12 @@ describe('metrics', () => {
           Delivery.fromPartial({ idempotencyKey: key, journeyId: 'j', nodeId: 'n', channel: 'email', status }),
         ).finish(),
       );
+    const told = (name: string, key: string) =>
+      event('a', {
+        name,
+        timeMs: START + 10 * DAY,
+        propertiesJson: Buffer.from(JSON.stringify({ idempotency_key: key })),
+      });
     await temp.store(
       new SampleLog(100)
         .add(0, [
@@ -220,6 +226,15 @@ describe('metrics', () => {
             timeMs: START + 9 * DAY,
             propertiesJson: Buffer.from('{"idempotency_key":"k1"}'),
           }),
+        ])
+        .add(1, [delivery('k3', 1, START), delivery('k4', 1, START)])
+        .add(1, [
+          // Of channels beside e-mail, and names e-mails have beside their own.
+          ...['Message Delivered', 'Message Opened', 'Message Clicked', 'Message Replied'].map((name) =>
+            told(name, 'k3'),
+          ),
+          ...['Message Bounced', 'Message Complained', 'Unsubscribed'].map((name) => told(name, 'k4')),
+          ...['Email Marked as Spam', 'Email Link Clicked'].map((name) => told(name, 'k2')),
         ]),
     );
     expect(
@@ -234,7 +249,27 @@ describe('metrics', () => {
       await rows('SELECT idempotency_key AS k, customer_id, status, opened FROM recur.v_messages ORDER BY k'),
     ).toEqual([
       { k: 'k1', customer_id: 'a', status: 'sent', opened: 1 },
-      { k: 'k2', customer_id: 'a', status: 'failed', opened: 0 },
+      { k: 'k2', customer_id: 'a', status: 'failed', opened: 1 },
+      { k: 'k3', customer_id: 'a', status: 'intent', opened: 1 },
+      { k: 'k4', customer_id: 'a', status: 'intent', opened: 0 },
+    ]);
+    const flags = 'delivered, clicked, bounced, complained, unsubscribed';
+    expect(
+      await rows(`SELECT idempotency_key AS k, ${flags} FROM recur.v_messages WHERE k != 'k1' ORDER BY k`),
+    ).toEqual([
+      { k: 'k2', delivered: 0, clicked: 1, bounced: 0, complained: 1, unsubscribed: 0 },
+      { k: 'k3', delivered: 1, clicked: 1, bounced: 0, complained: 0, unsubscribed: 0 },
+      { k: 'k4', delivered: 0, clicked: 0, bounced: 1, complained: 1, unsubscribed: 1 },
+    ]);
+    expect(
+      await rows(
+        'SELECT idempotency_key AS k, arraySort(groupArray(kind)) AS kinds FROM recur.v_receipts GROUP BY k ORDER BY k',
+      ),
+    ).toEqual([
+      { k: 'k1', kinds: ['opened'] },
+      { k: 'k2', kinds: ['clicked', 'complained'] },
+      { k: 'k3', kinds: ['clicked', 'delivered', 'opened', 'replied'] },
+      { k: 'k4', kinds: ['bounced', 'complained', 'unsubscribed'] },
     ]);
     // Only o2, of 50, came within two days after the message.
     expect(await rows('SELECT toFloat64(crm_net) AS crm, crm_orders FROM recur.v_crm_gmv(days = 2)')).toEqual([

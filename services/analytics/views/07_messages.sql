@@ -1,18 +1,21 @@
--- Messages: asked for, decided, sent, and what customers did with them. A receipt is an event (Email Delivered, Email Opened,
--- Email Clicked, Email Bounced, Email Complained, Unsubscribed) whose properties name the message by idempotency_key.
+-- Messages: asked for, decided, sent, and what customers did with them. A receipt is an event whose properties name the message by
+-- idempotency_key: Email Delivered, Email Opened … of mails, Message Delivered, Message Opened … of every other channel, Unsubscribed of all.
 
 CREATE OR REPLACE VIEW recur.v_receipts AS
 SELECT
     customer_id,
     JSONExtractString(properties, 'idempotency_key') AS idempotency_key,
-    multiIf(name = 'Email Delivered', 'delivered', name = 'Email Opened', 'opened', name IN ('Email Clicked', 'Email Link Clicked'), 'clicked',
-        name = 'Email Bounced', 'bounced', name IN ('Email Complained', 'Email Marked as Spam'), 'complained', 'unsubscribed') AS kind,
+    multiIf(name IN ('Email Delivered', 'Message Delivered'), 'delivered', name IN ('Email Opened', 'Message Opened'), 'opened',
+        name IN ('Email Clicked', 'Email Link Clicked', 'Message Clicked'), 'clicked', name = 'Message Replied', 'replied',
+        name IN ('Email Bounced', 'Message Bounced'), 'bounced', name IN ('Email Complained', 'Email Marked as Spam', 'Message Complained'), 'complained',
+        'unsubscribed') AS kind,
     time,
     message_id
 FROM recur.v_events
-WHERE name IN ('Email Delivered', 'Email Opened', 'Email Clicked', 'Email Link Clicked', 'Email Bounced', 'Email Complained', 'Email Marked as Spam', 'Unsubscribed')
+WHERE name IN ('Email Delivered', 'Email Opened', 'Email Clicked', 'Email Link Clicked', 'Email Bounced', 'Email Complained', 'Email Marked as Spam',
+        'Message Delivered', 'Message Opened', 'Message Clicked', 'Message Replied', 'Message Bounced', 'Message Complained', 'Unsubscribed')
     AND idempotency_key != ''
-COMMENT 'What came back of messages, one row a receipt: delivered, opened, clicked, bounced, complained, unsubscribed';
+COMMENT 'What came back of messages, one row a receipt: delivered, opened, clicked, replied, bounced, complained, unsubscribed';
 
 CREATE OR REPLACE VIEW recur.v_messages AS
 SELECT
@@ -32,14 +35,15 @@ LEFT ANY JOIN
 (
     SELECT
         JSONExtractString(properties, 'idempotency_key') AS key,
-        max(name = 'Email Delivered') AS delivered,
-        max(name IN ('Email Opened', 'Email Clicked', 'Email Link Clicked')) AS opened,
-        max(name IN ('Email Clicked', 'Email Link Clicked')) AS clicked,
-        max(name = 'Email Bounced') AS bounced,
-        max(name IN ('Email Complained', 'Email Marked as Spam')) AS complained,
+        max(name IN ('Email Delivered', 'Message Delivered')) AS delivered,
+        max(name IN ('Email Opened', 'Email Clicked', 'Email Link Clicked', 'Message Opened', 'Message Clicked', 'Message Replied')) AS opened,
+        max(name IN ('Email Clicked', 'Email Link Clicked', 'Message Clicked')) AS clicked,
+        max(name IN ('Email Bounced', 'Message Bounced')) AS bounced,
+        max(name IN ('Email Complained', 'Email Marked as Spam', 'Message Complained')) AS complained,
         max(name = 'Unsubscribed') AS unsubscribed
     FROM recur.events
-    WHERE name IN ('Email Delivered', 'Email Opened', 'Email Clicked', 'Email Link Clicked', 'Email Bounced', 'Email Complained', 'Email Marked as Spam', 'Unsubscribed')
+    WHERE name IN ('Email Delivered', 'Email Opened', 'Email Clicked', 'Email Link Clicked', 'Email Bounced', 'Email Complained', 'Email Marked as Spam',
+        'Message Delivered', 'Message Opened', 'Message Clicked', 'Message Replied', 'Message Bounced', 'Message Complained', 'Unsubscribed')
     GROUP BY key
     HAVING key != ''
 ) AS r ON r.key = d.idempotency_key
