@@ -110,6 +110,10 @@ describe('stores', () => {
 });
 
 describe('the outside', () => {
+  test('gateways reach the links of messages, not what else messaging has', () => {
+    for (const service of SERVICES) expect(may(stranger('gateway'), pod(service), 9056)).toBe(service === 'messaging');
+  });
+
   test('gateways reach ingest, clients the APIs, monitoring the metrics; others nothing', () => {
     for (const service of SERVICES) {
       const http = service === 'ingest' ? PORTS.ingestHttp : PORTS.grpc[service] - 41_000;
@@ -123,10 +127,12 @@ describe('the outside', () => {
     expect(may(stranger('client'), pod('analytics'), PORTS.clickhouseHttp)).toBe(true);
   });
 
-  test('only messaging leaves, and only to mail servers; everybody may ask for names', () => {
+  test('only messaging leaves, to mail servers and providers; everybody may ask for names', () => {
     for (const service of SERVICES) {
       expect(may(pod(service), internet, 587)).toBe(service === 'messaging');
-      expect(may(pod(service), internet, 443)).toBe(false);
+      expect(may(pod(service), internet, 443)).toBe(service === 'messaging');
+      expect(may(pod(service), internet, 80)).toBe(false);
+      expect(may(pod(service), stranger(), 443)).toBe(false);
       expect(may(pod(service), dns, 53, 'UDP')).toBe(true);
       expect(may(pod(service), stranger(), 53, 'UDP')).toBe(false);
     }

@@ -83,6 +83,13 @@ export const EDGES: readonly Edge[] = [
     ports: [PORTS.ingestHttp, PORTS.grpc.ingest],
     why: 'events',
   },
+  {
+    name: 'gateway-to-messaging',
+    from: { namespaces: GATEWAY },
+    to: app('messaging'),
+    ports: [port('messaging', 'http')],
+    why: 'links of messages, receipts of providers: /m/ alone is routed',
+  },
   ...SERVICES.map((service) => ({
     name: `client-to-${service}`,
     from: { namespaces: CLIENT },
@@ -117,6 +124,13 @@ export const EDGES: readonly Edge[] = [
     to: { internet: true },
     ports: [25, 465, 587],
     why: 'mail provider',
+  },
+  {
+    name: 'messaging-to-providers',
+    from: app('messaging'),
+    to: { internet: true },
+    ports: [443],
+    why: 'providers of SMS, WeChat, WeCom and push; webhooks',
   },
   ...CLICKHOUSE_EDGES,
   { name: 'nats-to-nats', from: app('nats'), to: app('nats'), ports: [6222], why: 'cluster routes' },

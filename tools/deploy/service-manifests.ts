@@ -4,6 +4,8 @@ import { GRACE_SECONDS, type KeyFile, PRE_STOP_SECONDS, SIZING, type Sizing, USE
 
 export const KEYS_FOLDER = '/etc/recur/keys';
 export const DATA_FOLDER = '/var/lib/recur';
+/** Keys of accounts at providers of messages, from a secret that need not be there: a cluster may send mail only. */
+export const PROVIDERS_FOLDER = '/etc/recur/providers';
 
 const KEY_VARIABLES: Record<KeyFile, string> = {
   'identifier.key': 'IDENTIFIER_KEY_FILE',
@@ -89,6 +91,9 @@ function podOf(service: ServiceName, sizing: Sizing): object {
     containers: [containerOf(service, sizing)],
     volumes: [
       { name: 'keys', secret: { secretName: 'recur-keys', defaultMode: 0o440, items } },
+      ...(service === 'messaging'
+        ? [{ name: 'providers', secret: { secretName: 'recur-providers', defaultMode: 0o440, optional: true } }]
+        : []),
       { name: 'tmp', emptyDir: { sizeLimit: '64Mi' } },
     ],
   };
@@ -128,7 +133,9 @@ function containerOf(service: ServiceName, sizing: Sizing): object {
   return {
     name: service,
     image: `recur/${service}`,
-    envFrom: [{ configMapRef: { name: 'recur-config' } }],
+    envFrom: ['recur-config', ...(service === 'messaging' ? ['messaging-config'] : [])].map((name) => ({
+      configMapRef: { name },
+    })),
     env: envOf(service, sizing),
     ports: portsOf(service).map(({ name, port }) => ({ name, containerPort: port })),
     resources: { requests: { cpu: cpu.request, memory }, limits: { cpu: cpu.limit, memory } },
@@ -147,6 +154,7 @@ function containerOf(service: ServiceName, sizing: Sizing): object {
     securityContext: CONTAINER_SECURITY,
     volumeMounts: [
       { name: 'keys', mountPath: KEYS_FOLDER, readOnly: true },
+      ...(service === 'messaging' ? [{ name: 'providers', mountPath: PROVIDERS_FOLDER, readOnly: true }] : []),
       { name: 'tmp', mountPath: '/tmp' },
       ...(stateful ? [{ name: 'data', mountPath: DATA_FOLDER }] : []),
     ],
