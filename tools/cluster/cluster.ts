@@ -13,6 +13,7 @@ import {
 import { addressOf, Endpoints } from './endpoints.ts';
 import { isService, type Member, memberOf, type PortName, PREFERRED_PORTS, type ServiceName } from './roles.ts';
 import type { Secrets } from './secrets.ts';
+import { changePartitions } from './settings.ts';
 import { specOf } from './specs.ts';
 
 export type PortChoice = 'preferred' | 'private';
@@ -124,6 +125,17 @@ export class Cluster {
       this.#remove(old);
     }
     return next.name;
+  }
+
+  /** Its stores have another number of partitions now: every process that is started from here on is told. */
+  setPartitions(partitions: number): void {
+    changePartitions(this.dir, partitions);
+    this.#file.settings = { ...this.#file.settings, partitions };
+    for (const member of this.#file.members.filter(({ role }) => isService(role))) {
+      if (!this.process(member.name).running) delete member.ref;
+      this.#add(member);
+    }
+    this.#write();
   }
 
   #nextReplica(service: ServiceName): number {

@@ -29,7 +29,8 @@ export function settingsFor(dataDir: string, asked: Partial<Settings>): Settings
     const refuse = (what: string, was: unknown, is: unknown) => {
       throw new Error(
         `${dataDir} was made with ${what} ${was} and cannot be opened with ${is}.\n` +
-          `Leave --${what} out, or use another folder (--data).`,
+          `Leave --${what} out, or use another folder (--data).` +
+          (what === 'partitions' ? ' npm run repartition changes it.' : ''),
       );
     };
     if (settings.partitions !== kept.partitions) refuse('partitions', kept.partitions, settings.partitions);
@@ -37,6 +38,14 @@ export function settingsFor(dataDir: string, asked: Partial<Settings>): Settings
   }
   writeJson(file, settings);
   return settings;
+}
+
+/** After the stores of the folder's cluster were given another number of partitions. */
+export function changePartitions(dataDir: string, partitions: number): void {
+  const file = join(dataDir, 'settings.json');
+  const kept = JSON.parse(readFileSync(file, 'utf8')) as Settings;
+  check({ ...kept, partitions });
+  writeJson(file, { ...kept, partitions });
 }
 
 function check({ partitions, clock, timeZone }: Settings): void {

@@ -7,8 +7,17 @@ import {
 } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { DeadLetter } from '#gen/recur/log/v1/dead_letter.ts';
+import { clusterOf } from '#lib/boot/streams.ts';
 import { encodeFrame } from '#lib/stream/frames.ts';
-import { type KeyedStageName, LANE, STREAMS, type StageName, subjects, WIRING } from '#lib/topology/topology.ts';
+import {
+  type KeyedStageName,
+  LANE,
+  partitionOf,
+  STREAMS,
+  type StageName,
+  subjects,
+  WIRING,
+} from '#lib/topology/topology.ts';
 
 /** A record that was refused, with its number in DEAD_LETTERS. */
 export interface Letter {
@@ -22,14 +31,17 @@ export type Replayed = 'replayed' | 'was replayed before';
 export class DeadLetters {
   readonly #nats: NatsConnection;
   readonly #manager: JetStreamManager;
+  readonly #partitions: number;
 
-  private constructor(nats: NatsConnection, manager: JetStreamManager) {
+  private constructor(nats: NatsConnection, manager: JetStreamManager, partitions: number) {
     this.#nats = nats;
     this.#manager = manager;
+    this.#partitions = partitions;
   }
 
   static async open(nats: NatsConnection): Promise<DeadLetters> {
-    return new DeadLetters(nats, await jetstreamManager(nats));
+    const manager = await jetstreamManager(nats);
+    return new DeadLetters(nats, manager, (await clusterOf(manager)).partitions);
   }
 
   /** Oldest first. @param stage only those of this stage */
@@ -58,7 +70,9 @@ export class DeadLetters {
   async replay({ number, letter }: Letter): Promise<Replayed> {
     const why = obstacle(letter);
     if (why !== undefined) throw new Error(why);
-    const { partition, record } = letter;
+    const { record } = letter;
+    // Not where it was refused: the number of partitions may have changed since.
+    const partition = record?.customerId ? partitionOf(record.customerId, this.#partitions) : letter.partition;
     const frame = encodeFrame({
       throughSeq: 0,
       ahead: 0,

@@ -27,6 +27,10 @@ const PARTITIONS_KEY = 'recur_partitions';
 const CLOCK_KEY = 'recur_clock';
 /** Set when the cluster was restored from a backup: when that was, ms. */
 const RESTORED_KEY = 'recur_restored_ms';
+/** Every number of partitions it ever had, oldest first, once that was changed. */
+const LAYOUTS_KEY = 'recur_layouts';
+/** Present while the number of partitions is being changed: how, so that it can be gone on with. */
+const CHANGE_KEY = 'recur_repartition';
 
 /**
  * Makes the streams that are not there yet and checks those that are.
@@ -68,6 +72,10 @@ export interface ClusterFacts {
   readonly firstSeq: number;
   /** When it was restored from a backup, ms; 0: never. What it does not know of may have been done before. */
   readonly restoredMs: number;
+  /** Every number of partitions it ever had, the present one last: older records are where they were written. */
+  readonly layouts: readonly number[];
+  /** A change of the number of partitions that is not finished, as whoever began it wrote it down. */
+  readonly change: string | undefined;
 }
 
 /** @throws Error when there is no LOG made by us */
@@ -82,7 +90,31 @@ export async function clusterOf(manager: JetStreamManager): Promise<ClusterFacts
     clock,
     firstSeq: info.state.first_seq,
     restoredMs: Number(metadata[RESTORED_KEY] ?? 0),
+    layouts: (metadata[LAYOUTS_KEY] ?? partitions).split(',').map(Number),
+    change: metadata[CHANGE_KEY],
   };
+}
+
+/** From here on no service starts, until the change is finished. */
+export async function beginRepartition(manager: JetStreamManager, change: string): Promise<void> {
+  await updateMetadata(manager, (metadata) => ({ ...metadata, [CHANGE_KEY]: change }));
+}
+
+/** The cluster has so many partitions now. */
+export async function finishRepartition(manager: JetStreamManager, partitions: number): Promise<void> {
+  await updateMetadata(manager, ({ [CHANGE_KEY]: _, ...metadata }) => ({
+    ...metadata,
+    [PARTITIONS_KEY]: String(partitions),
+    [LAYOUTS_KEY]: `${metadata[LAYOUTS_KEY] ?? metadata[PARTITIONS_KEY]},${partitions}`,
+  }));
+}
+
+async function updateMetadata(
+  manager: JetStreamManager,
+  change: (metadata: Record<string, string>) => Record<string, string>,
+): Promise<void> {
+  const { config } = await manager.streams.info(STREAMS.log.name);
+  await manager.streams.update(STREAMS.log.name, { ...config, metadata: change(config.metadata ?? {}) });
 }
 
 /** Metadata of LOG in a cluster that comes from a backup. */
@@ -165,13 +197,17 @@ function checkStream(have: StreamConfig, wanted: Wanted, logger: Logger): void {
 }
 
 function checkCluster(metadata: Record<string, string>, config: ServiceConfig): void {
+  if (metadata[CHANGE_KEY] !== undefined)
+    throw new RefusalError('the number of partitions is being changed: let npm run repartition finish first');
   const created = { PARTITIONS: metadata[PARTITIONS_KEY], CLOCK: metadata[CLOCK_KEY] };
   const now = { PARTITIONS: String(config.partitions), CLOCK: config.clock };
   for (const name of ['PARTITIONS', 'CLOCK'] as const) {
     if (created[name] === now[name]) continue;
     throw new RefusalError(
-      `this cluster was created with ${name}=${created[name] ?? '(nothing)'}, now it is ${now[name]}. It cannot be changed: ` +
-        `set ${name} back, or create a new cluster and import the history`,
+      `this cluster was created with ${name}=${created[name] ?? '(nothing)'}, now it is ${now[name]}: ` +
+        (name === 'PARTITIONS'
+          ? 'set it back; npm run repartition changes it'
+          : 'it cannot be changed: set it back, or create a new cluster and import the history'),
     );
   }
 }

@@ -53,12 +53,16 @@ export async function* rebuildStage<S, D>(
   wanted: readonly number[] = [],
 ): AsyncGenerator<Rebuilt> {
   const { nats, scratch, logger } = parts;
-  const { partitions, clock, firstSeq } = await clusterOf(await jetstreamManager(nats));
+  const { partitions, clock, firstSeq, layouts } = await clusterOf(await jetstreamManager(nats));
   const bad = wanted.find((p) => p >= partitions);
   if (bad !== undefined) throw new RebuildError(`There is no partition ${bad}: there are ${partitions}, from 0.`);
   if (firstSeq > 1)
     throw new RebuildError(
       `${STREAMS.log.name} begins at ${firstSeq}: what is older is gone from it, and state cannot be folded from history in ClickHouse.`,
+    );
+  if (layouts.length > 1)
+    throw new RebuildError(
+      `the cluster had ${layouts.slice(0, -1).join(', ')} partitions before: what is in ${STREAMS.log.name} of that time does not fold into those of now.`,
     );
   for (const partition of wanted.length > 0 ? wanted : Array.from({ length: partitions }, (_, p) => p)) {
     const fold = new Fold(spec, { nats, scratch, partitions, clock, logger });

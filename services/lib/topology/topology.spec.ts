@@ -7,6 +7,7 @@ import {
   type LogKind,
   PORTS,
   partitionOf,
+  partitionsOver,
   SERVICES,
   STAGES,
   STREAMS,
@@ -134,4 +135,18 @@ describe('partitionOf', () => {
     const chi2 = counts.reduce((sum, c) => sum + (c - expected) ** 2 / expected, 0);
     expect(chi2).toBeLessThan(partitions - 1 + 4 * Math.sqrt(2 * (partitions - 1)));
   });
+});
+
+test('older records of a customer are in one of the partitions named, whatever numbers there were', () => {
+  const numbers = fc.array(fc.integer({ min: 1, max: 64 }), { minLength: 1, maxLength: 5 });
+  fc.assert(
+    fc.property(numbers, fc.string(), (layouts, id) => {
+      const now = partitionOf(id, layouts.at(-1) as number);
+      const named = partitionsOver(now, layouts);
+      for (const then of layouts) expect(named).toContain(partitionOf(id, then));
+    }),
+  );
+  expect(partitionsOver(3, [8])).toEqual([3]);
+  expect(partitionsOver(1, [4, 6])).toEqual([1, 3, 5]);
+  expect(partitionsOver(2, [4, 5])).toEqual([0, 1, 2, 3, 4]);
 });

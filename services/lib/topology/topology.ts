@@ -117,3 +117,16 @@ export function partitionOf(customerId: string, partitions: number): number {
   for (let i = 0; i < customerId.length; i++) h = Math.imul(h ^ customerId.charCodeAt(i), 0x01000193);
   return (h >>> 0) % partitions;
 }
+
+/**
+ * Partitions in which older records of the customers of this one may be, when a cluster had other numbers of partitions before. The
+ * remainder a hash leaves is the same for every number that divides all of them.
+ * @param layouts every number of partitions there was, the present one too
+ */
+export function partitionsOver(partition: number, layouts: readonly number[]): number[] {
+  const divisor = layouts.reduce(greatestDivisor);
+  const all = Array.from({ length: Math.max(...layouts) }, (_, p) => p);
+  return layouts.length === 1 ? [partition] : all.filter((p) => p % divisor === partition % divisor);
+}
+
+const greatestDivisor = (a: number, b: number): number => (b === 0 ? a : greatestDivisor(b, a % b));

@@ -126,18 +126,20 @@ export class AnalyticsHandlers implements Handlers<typeof AnalyticsServiceServic
   }
 
   async *scanEvents(request: ScanEventsRequest, call: Call): AsyncGenerator<ScanEventsResponse> {
-    const { partition, beforeSeq, names, paths, lines } = request;
+    const { partition, beforeSeq, names, paths, lines, formerPartitions } = request;
     const named = (n: string): boolean => n !== '' && n.length <= 200;
     check([
       [names.length < 1 || names.length > 50, 'names', `${names.length} names; must be 1 to 50`],
       [!names.every(named), 'names', 'each must be 1 to 200 characters'],
       [paths.length > 50 || !paths.every(named), 'paths', 'at most 50 of 1 to 200 characters each'],
       [request.afterCustomerId.length > 128, 'after_customer_id', 'at most 128 characters'],
+      [formerPartitions.length > 256, 'former_partitions', `${formerPartitions.length} partitions; at most 256`],
     ]);
+    const partitions = [...new Set([partition, ...formerPartitions])];
     while ((this.#sink()?.throughSeq ?? 0) < beforeSeq - 1)
       await sleep(SINK_POLL_MS, undefined, { signal: call.signal });
     for (let after: string | undefined = request.afterCustomerId; after !== undefined; ) {
-      const query = { partition, beforeSeq, names, after, lines, paths };
+      const query = { partitions, beforeSeq, names, after, lines, paths };
       // One after the other: scans must not keep everybody else from asking.
       const page: HistoryPage = await this.#scans.run(() => readHistory(this.#engine, query));
       for (let at = 0; at < page.rows.length; at += CHUNK_BYTES) {

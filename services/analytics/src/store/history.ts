@@ -1,7 +1,7 @@
 import { type Engine, quote, type ReadLimits } from '../engine/engine.ts';
 
 export interface HistoryQuery {
-  readonly partition: number;
+  readonly partitions: readonly number[];
   readonly beforeSeq: number;
   readonly names: readonly string[];
   readonly after: string;
@@ -54,7 +54,8 @@ async function hasMoves(engine: Engine, query: HistoryQuery): Promise<boolean> {
   return Number(row?.n ?? 0) > 0;
 }
 
-const before = ({ partition, beforeSeq }: HistoryQuery): string => `partition = ${partition} AND seq < ${beforeSeq}`;
+const before = ({ partitions, beforeSeq }: HistoryQuery): string =>
+  `partition IN (${partitions.join(', ')}) AND seq < ${beforeSeq}`;
 
 function customers({ after, last }: Page): string {
   return `customer_id > ${quote(after)}${last === undefined ? '' : ` AND customer_id <= ${quote(last)}`}`;

@@ -1,7 +1,8 @@
 import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
 import { DeliverPolicy } from '@nats-io/jetstream';
+import { clusterOf } from '#lib/boot/streams.ts';
 import { decodeFrame } from '#lib/stream/frames.ts';
-import { partitionOf, STREAMS, subjects } from '#lib/topology/topology.ts';
+import { partitionOf, partitionsOver, STREAMS, subjects } from '#lib/topology/topology.ts';
 import { Past } from '../core/past.ts';
 import type { PastReader } from '../processor-control.ts';
 
@@ -19,7 +20,9 @@ export class LogPast implements PastReader {
 
   async read(customerIds: ReadonlySet<string>, beforeLaneSeq: number, limit: number) {
     const past = new Past(customerIds, beforeLaneSeq);
-    const partitions = new Set([...customerIds].map((id) => partitionOf(id, this.#partitions)));
+    const { layouts } = await clusterOf(this.#jsm);
+    const homes = new Set([...customerIds].map((id) => partitionOf(id, this.#partitions)));
+    const partitions = new Set([...homes].flatMap((p) => partitionsOver(p, layouts)));
     for (const p of partitions) await this.#scan(subjects.log(p, 'event'), past);
     const { records, incomplete } = past.found();
     return { records, incomplete, tooMany: records.length > limit };

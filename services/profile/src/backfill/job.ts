@@ -2,9 +2,10 @@ import { JetStreamApiCodes, JetStreamApiError, type JetStreamClient, type JetStr
 import { Definition } from '#gen/recur/log/v1/changes.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import type { ComputedTrait } from '#gen/recur/profile/v1/computed_trait.ts';
+import { clusterOf } from '#lib/boot/streams.ts';
 import type { ShopZone } from '#lib/facts/facts.ts';
 import { decodeFrame, encodeFrame, type LogRecord } from '#lib/stream/frames.ts';
-import { STREAMS, subjects } from '#lib/topology/topology.ts';
+import { partitionOf, partitionsOver, STREAMS, subjects } from '#lib/topology/topology.ts';
 import { compileTrait } from '../core/computed/compile.ts';
 import { HistoryFold, namesOfHistory } from '../core/computed/history.ts';
 import { KINDS, readyRevision, startedRevision } from '../core/plan.ts';
@@ -18,6 +19,7 @@ export type ScanHistory = (query: {
   readonly afterCustomerId: string;
   readonly lines: boolean;
   readonly paths: string[];
+  readonly formerPartitions: number[];
 }) => AsyncIterable<{ readonly rows: Buffer }>;
 
 export interface JobDeps {
@@ -57,8 +59,11 @@ export async function fillPartition(partition: number, trait: ComputedTrait, dep
     const body = customerId === '' ? undefined : fold.finish();
     if (body !== undefined) await writer.add(customerId, body);
   };
+  const { partitions, layouts } = await clusterOf(deps.jsm);
+  const formerPartitions = partitionsOver(partition, layouts).filter((p) => p !== partition);
   const query = {
     partition,
+    formerPartitions,
     beforeSeq: writer.startSeq,
     names: [...namesOfHistory(compiled)],
     afterCustomerId: writer.lastCustomer,
@@ -67,6 +72,7 @@ export async function fillPartition(partition: number, trait: ComputedTrait, dep
   };
   for await (const piece of deps.scan(query)) {
     for (const row of rows.read(piece.rows)) {
+      if (formerPartitions.length > 0 && partitionOf(row.customerId, partitions) !== partition) continue;
       if (row.customerId !== customerId) {
         await finishCustomer();
         customerId = row.customerId;
