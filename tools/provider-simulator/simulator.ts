@@ -5,6 +5,7 @@ import { Behaviour, type Fate, type Settings } from './behaviour.ts';
 import { TencentWire } from './tencent.ts';
 import { WebhookWire } from './webhook.ts';
 import { WechatWire } from './wechat.ts';
+import { WecomWire } from './wecom.ts';
 import type { Accepted, Answer, Call, Desk, Wire } from './wire.ts';
 
 /** What its accounts are opened with; nothing of it is secret. */
@@ -14,6 +15,7 @@ export const SIMULATOR_KEYS = {
   smsAppId: '1400000000',
   wechatAccount: 'wx-simulated-account',
   wechatMini: 'wx-simulated-mini',
+  wecomCorp: 'ww-simulated',
   webhookSecret: `whsec_${Buffer.alloc(32, 's').toString('base64')}`,
 } as const;
 
@@ -46,6 +48,7 @@ export class Simulator {
       new AliyunWire({ id, secret }),
       new TencentWire({ id, secret, appId }),
       new WechatWire({ account, mini, secret }),
+      new WecomWire({ id: SIMULATOR_KEYS.wecomCorp, secret }),
       new WebhookWire(webhookSecret),
     ];
     this.server = createServer((request, response) => {

@@ -1,6 +1,6 @@
 import { type ConfigWith, readConfig } from '#lib/config/config.ts';
 import { Settings } from '#lib/config/settings.ts';
-import { type AccessKey, parseAccessKey, parseAppKey, parseWebhookSecrets } from './core/credentials.ts';
+import { type AccessKey, parseAccessKey, parseAppKey, parseCorpKey, parseWebhookSecrets } from './core/credentials.ts';
 import { parseSender } from './core/header.ts';
 
 export interface MessagingConfig extends ConfigWith<'sealingKeys' | 'smtpUrl' | 'mailFrom'> {
@@ -9,6 +9,8 @@ export interface MessagingConfig extends ConfigWith<'sealingKeys' | 'smtpUrl' | 
   /** Text messages; undefined: this cluster sends none. */
   readonly sms: SmsConfig | undefined;
   readonly wechat: WechatConfig;
+  /** Undefined: this cluster sends none. */
+  readonly wecom: WecomConfig | undefined;
   /** WEBHOOK_SECRETS_FILE: `whsec_…`, one a line, the current one first. Without it this cluster sends no webhooks. */
   readonly webhookSecrets: readonly string[] | undefined;
   /** PUBLIC_URL: https address by which the world reaches this service's /m/…; without it messages carry no links back here. */
@@ -47,6 +49,15 @@ export interface WechatConfig extends Limits {
   readonly endpoint: string | undefined;
 }
 
+export interface WecomConfig extends Limits {
+  /** WECOM_CREDENTIALS_FILE: a JSON object with `corp_id` and `corp_secret`. */
+  readonly corp: AccessKey;
+  /** WECOM_SENDER: userid of the member of staff who sends; unless set, the provider chooses. */
+  readonly sender: string | undefined;
+  /** WECOM_ENDPOINT: where the provider is, https://host; its own address unless set. */
+  readonly endpoint: string | undefined;
+}
+
 /** @throws ConfigError */
 export function config(env: Readonly<Record<string, string | undefined>>): MessagingConfig {
   const settings = new Settings(env);
@@ -55,11 +66,12 @@ export function config(env: Readonly<Record<string, string | undefined>>): Messa
   const sender = senderOf(settings, base.mailFrom);
   const sms = smsOf(settings);
   const wechat = wechatOf(settings);
+  const wecom = wecomOf(settings);
   const webhookSecrets = settings.file('WEBHOOK_SECRETS_FILE', parseWebhookSecrets, { otherwise: undefined });
   const receiptSecrets = settings.file('RECEIPT_SECRETS_FILE', parseWebhookSecrets, { otherwise: undefined });
   const publicUrl = settings.url('PUBLIC_URL', ['https:', 'http:'], { otherwise: undefined });
   settings.finish();
-  return { ...base, smtpConnections, sender, sms, wechat, webhookSecrets, receiptSecrets, publicUrl };
+  return { ...base, smtpConnections, sender, sms, wechat, wecom, webhookSecrets, receiptSecrets, publicUrl };
 }
 
 function senderOf(settings: Settings, mailFrom: string | undefined): MessagingConfig['sender'] {
@@ -88,6 +100,15 @@ function wechatOf(settings: Settings): WechatConfig {
   const mini = settings.file('WECHAT_MINI_FILE', parseAppKey, { otherwise: undefined });
   const endpoint = settings.url('WECHAT_ENDPOINT', ['http:', 'https:'], { otherwise: undefined });
   return { account, mini, endpoint, ...limitsOf(settings, 'WECHAT') };
+}
+
+function wecomOf(settings: Settings): WecomConfig | undefined {
+  const corp = settings.file('WECOM_CREDENTIALS_FILE', parseCorpKey, { otherwise: undefined });
+  const rule = { pattern: /^[\w.@-]{1,64}$/, rule: 'must be the userid of a member of staff' };
+  const sender = settings.text('WECOM_SENDER', { ...rule, otherwise: undefined });
+  const endpoint = settings.url('WECOM_ENDPOINT', ['http:', 'https:'], { otherwise: undefined });
+  const limits = limitsOf(settings, 'WECOM');
+  return corp && { corp, sender, endpoint, ...limits };
 }
 
 function limitsOf(settings: Settings, prefix: string): Limits {

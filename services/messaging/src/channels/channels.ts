@@ -11,6 +11,7 @@ import { TencentSms } from './sms/tencent.ts';
 import { WebhookChannel } from './webhook/webhook.ts';
 import { WechatChannel } from './wechat/wechat.ts';
 import { openWechat } from './wechat/wechat-api.ts';
+import { openWecom, WecomChannel } from './wecom/wecom.ts';
 import type { Writer } from './writer.ts';
 
 /** Every channel this process is configured for, by name. */
@@ -34,6 +35,11 @@ export async function openChannels(c: MessagingConfig, parts: ChannelParts): Pro
     channels.push(new SmsChannel({ ...parts, provider, connections, perSecond }) as Channel);
   }
   channels.push(...(wechatChannels(c.wechat, parts) as Channel[]));
+  if (c.wecom) {
+    const { sender, connections, perSecond } = c.wecom;
+    const { writer } = parts;
+    channels.push(new WecomChannel({ api: openWecom(c.wecom), writer, sender, connections, perSecond }) as Channel);
+  }
   if (c.webhookSecrets) {
     const { webhookSecrets: secrets } = c;
     channels.push(new WebhookChannel({ ...parts, secrets, connections: WEBHOOK_CONNECTIONS }) as Channel);

@@ -24,6 +24,8 @@ function keyFile(idField: string, secretField: string): (content: string) => Acc
 export const parseAccessKey: (content: string) => AccessKey = keyFile('access_key_id', 'access_key_secret');
 /** Of an official account or a mini-program. */
 export const parseAppKey: (content: string) => AccessKey = keyFile('app_id', 'app_secret');
+/** Of a company at WeCom. */
+export const parseCorpKey: (content: string) => AccessKey = keyFile('corp_id', 'corp_secret');
 
 function isKey(value: unknown): value is string {
   return typeof value === 'string' && /^[\x21-\x7e]{1,256}$/.test(value);

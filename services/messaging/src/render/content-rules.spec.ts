@@ -10,12 +10,17 @@ it.each([
   ['wechat_template', { ...text, url: 'https://shop.example/a?b=1' }],
   ['wechat_subscribe', text],
   ['wechat_mini', text],
+  ['wecom', { text: 'Hello' }],
+  ['wecom', { text: 'Hello', subject: 'Coupon', url: 'https://shop.example/' }],
   ['wechat_mini', { ...text, url: 'pages/coupon/index?id=7&from=a%20b' }],
 ])('%s takes %j', (channel, content) => {
   expect(wrong(channel, content)).toEqual([]);
 });
 
 it.each([
+  ['wecom', { text: '' }, 'content.text: must not be empty'],
+  ['wecom', { text: 'x', subject: 'x' }, 'content.subject: must be empty without url: it is the title of the page'],
+  ['wecom', { text: 'x', url: 'https://shop.example/' }, 'content.subject: must not be empty'],
   ['wechat_template', { ...text, url: 'http://shop.example/' }, 'content.url: must be an https:// address'],
   [
     'wechat_subscribe',

@@ -19,6 +19,7 @@ const USES: Readonly<Record<string, readonly (Field | 'parameters')[]>> = {
   wechat_template: ['providerTemplate', 'parameters', 'url'],
   wechat_subscribe: ['providerTemplate', 'parameters', 'url'],
   wechat_mini: ['providerTemplate', 'parameters', 'url'],
+  wecom: ['subject', 'text', 'url'],
 };
 
 /** What a channel needs of a content, and what it has no place for. */
@@ -33,12 +34,15 @@ export function contentRules(at: string, channel: string, content: TemplateConte
   }
   const names = Object.keys(content.parameters);
   if (!uses.includes('parameters')) check('parameters', names.length === 0, `must be empty: ${channel} has none`);
-  if (uses.includes('subject')) {
+  if (channel === 'wecom' && content.url === '')
+    check('subject', content.subject === '', 'must be empty without url: it is the title of the page');
+  else if (uses.includes('subject')) {
     const line = content.subject === '' ? 'must not be empty' : headerProblem(content.subject, 500);
     check('subject', line === undefined, line ?? '');
   }
   const says = content.text !== '' || content.html !== '' || content.mjml !== '';
   if (channel === 'email') check('', says, 'needs text, html or mjml');
+  if (channel === 'wecom') check('text', content.text !== '', 'must not be empty');
   if (channel === 'webhook') {
     check('text', content.text !== '', 'must not be empty');
     const problem = webhookUrlProblem(content.url);
