@@ -27,10 +27,16 @@ beforeAll(async () => {
     return join(dir, name);
   };
   const { accessKeyId: access_key_id, accessKeySecret: access_key_secret } = SIMULATOR_KEYS;
+  const { accessKeySecret: corp_secret } = SIMULATOR_KEYS;
+  const app = (app_id: string) => JSON.stringify({ app_id, app_secret: SIMULATOR_KEYS.accessKeySecret });
   rig = await Rig.start({
     ...{ SMS_PROVIDER: 'aliyun', SMS_ENDPOINT: simulator.url, PUBLIC_URL },
     SMS_CREDENTIALS_FILE: file('sms', JSON.stringify({ access_key_id, access_key_secret })),
     RECEIPT_SECRETS_FILE: file('receipts', receiptSecret),
+    WECHAT_ACCOUNT_FILE: file('account', app(SIMULATOR_KEYS.wechatAccount)),
+    WECHAT_MINI_FILE: file('mini', app(SIMULATOR_KEYS.wechatMini)),
+    WECOM_CREDENTIALS_FILE: file('wecom', JSON.stringify({ corp_id: SIMULATOR_KEYS.wecomCorp, corp_secret })),
+    ...{ WECHAT_ENDPOINT: simulator.url, WECOM_ENDPOINT: simulator.url },
   });
   const templates = [
     {
@@ -39,6 +45,11 @@ beforeAll(async () => {
       channel: 'email',
       content: { subject: 'News', html: '<a href="https://shop.example/p">p</a>' },
     },
+    ...['wechat_template', 'wechat_subscribe', 'wechat_mini'].map((channel) => ({
+      ...{ id: channel, name: channel, channel },
+      content: { providerTemplate: 'template-1', parameters: { thing1: '{{ customer.first_name }}' } },
+    })),
+    { id: 'wecom', name: 'WeCom', channel: 'wecom', content: { text: '您好 {{ customer.first_name }}' } },
     { id: 'code', name: 'Code', channel: 'sms', content: { providerTemplate: 'SMS_1', parameters: { code: '7' } } },
   ];
   for (const template of templates)
@@ -162,6 +173,39 @@ it('SMS: receipts of the provider, late and twice, become one event each; a boun
     (o) => o.decisions.some((d) => d.idempotencyKey === 's2'),
   );
   expect(decisions.find((d) => d.idempotencyKey === 's2')?.reason).toBe('suppressed');
+}, 240_000);
+
+it('WeChat and WeCom: from request to provider; refused, another channel says it; each explained', async () => {
+  simulator.behave({});
+  const openid = 'oSimulated_OpenId-0000000001';
+  const addresses = {
+    openid_account: openid,
+    openid_mini: 'none-of-this-app',
+    wecom_external_userid: 'wmSimulated-01',
+  };
+  const channels = ['wechat_template', 'wechat_subscribe', 'wecom'];
+  await rig.events([
+    rig.identify('dan', undefined, addresses),
+    ...channels.map((channel) => rig.ask('dan', { channel, templateId: channel, idempotencyKey: channel })),
+    rig.ask('dan', {
+      ...{ channel: 'wechat_mini', templateId: 'wechat_mini', idempotencyKey: 'mini' },
+      fallbacks: [{ channel: 'wecom', templateId: 'wecom' }],
+    }),
+  ]);
+  const keys = [...channels, 'mini/f'];
+  await eventually(
+    () => rig.output(),
+    ({ deliveries }) => keys.every((key) => deliveries.some((d) => d.idempotencyKey === key && d.status === SENT)),
+  );
+  const taken = simulator.book.accepted.filter((m) => m.to === openid || m.to === 'wmSimulated-01');
+  expect(taken.map((m) => m.provider).sort()).toEqual(['wechat', 'wechat', 'wecom', 'wecom']);
+  const { standings, messages } = await rig.client.explainMessages({ customerId: 'dan', journeyId: '' });
+  expect(messages.find((m) => m.message?.idempotencyKey === 'mini')?.text).toBe(
+    'Not sent: refused, or could not be written: wechat 40003: no such OpenID in this app.',
+  );
+  expect(messages.find((m) => m.message?.idempotencyKey === 'mini/f')?.text).toBe('Sent.');
+  for (const channel of [...channels, 'wechat_mini'])
+    expect(standings.find((s) => s.channel === channel && s.purpose === 'marketing')?.reason).toBe('ok');
 }, 240_000);
 
 it('an answer lost for good is unknown, listed, and settled by hand', async () => {

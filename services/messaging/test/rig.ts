@@ -107,12 +107,20 @@ export class Rig {
     }
   }
 
-  identify(customerId: string, phone?: string): readonly [string, Partial<Event>] {
+  /** @param addresses beside e-mail and phone, by trait */
+  identify(
+    customerId: string,
+    phone?: string,
+    addresses: Readonly<Record<string, string>> = {},
+  ): readonly [string, Partial<Event>] {
     const traits = [
       { name: 'email', json: Buffer.alloc(0), sealed: this.sealer.seal(JSON.stringify(`${customerId}@example.org`)) },
       ...(phone === undefined
         ? []
         : [{ name: 'phone', json: Buffer.alloc(0), sealed: this.sealer.seal(JSON.stringify(phone)) }]),
+      ...Object.entries(addresses).map(([name, address]) => ({
+        ...{ name, json: Buffer.alloc(0), sealed: this.sealer.seal(JSON.stringify(address)) },
+      })),
       { name: 'first_name', json: Buffer.alloc(0), sealed: this.sealer.seal(JSON.stringify(`Ana ${customerId}`)) },
     ];
     return [customerId, { type: EventType.EVENT_TYPE_IDENTIFY, traits }];
