@@ -7,6 +7,7 @@ import { clusterOf } from '#lib/boot/streams.ts';
 import { STREAMS } from '#lib/topology/topology.ts';
 import type { Endpoint } from '#tools/sql/endpoint.ts';
 import { type SavedTable, saveTables } from './clickhouse-copy.ts';
+import { acknowledged, findCut } from './cut.ts';
 import { BackupError, fingerprint, MANIFEST, type Manifest, newManifest } from './manifest.ts';
 import { saveRedis } from './redis-copy.ts';
 import { saveStream } from './snapshot.ts';
@@ -21,11 +22,16 @@ export interface Source {
   readonly secretsDir: string | undefined;
 }
 
+const UNCUT =
+  'identity does not get to the end of INGEST: everything is copied; when the cluster goes on after this, what it does with events ' +
+  'that are not in LOG yet is done again after a restore';
+
 export type Say = (text: string) => void;
 
 /**
  * Copies all stores while the cluster goes on. What follows from the log is copied before the log, and the log before what it
- * follows from: so each store is, at most, a little behind the next, and catches up by itself as after a crash.
+ * follows from: so each store is, at most, a little behind the next, and catches up by itself as after a crash. What was acknowledged
+ * before it begins is in it.
  */
 export async function backUp(folder: string, source: Source, withSecrets: boolean, say: Say): Promise<Manifest> {
   if (existsSync(folder) && readdirSync(folder).length > 0)
@@ -35,10 +41,13 @@ export async function backUp(folder: string, source: Source, withSecrets: boolea
   try {
     const manager = await jetstreamManager(nats);
     const { partitions, clock } = await clusterOf(manager);
+    const from = await acknowledged(manager);
     const tables = await clickhouse(folder, source, say);
     const file = 'redis.rdb';
     const { keys } = await saveRedis(source.redisUrl, join(folder, file), join(folder, '.redis'));
     say(`Redis: ${keys} keys`);
+    const cut = await findCut(manager, source.redisUrl, { from, partitions });
+    say(cut === undefined ? UNCUT : `INGEST up to ${cut.ingest} is in LOG up to ${cut.log}: the backup ends there`);
     const streams: Manifest['streams'][number][] = [];
     for (const name of await streamsInOrder(manager)) {
       const file = `${name}.stream`;
@@ -56,7 +65,7 @@ export async function backUp(folder: string, source: Source, withSecrets: boolea
     const { timeZone } = source;
     const takenAt = new Date().toISOString();
     const manifest = newManifest({
-      ...{ takenAt, partitions, clock, timeZone, streams, redis: { file, keys }, tables, secrets, files },
+      ...{ takenAt, partitions, clock, timeZone, streams, cut, redis: { file, keys }, tables, secrets, files },
     });
     writeFileSync(join(folder, MANIFEST), `${JSON.stringify(manifest, undefined, 2)}\n`, { mode: 0o600 });
     return manifest;

@@ -3,6 +3,7 @@ import { createReadStream, existsSync, readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { SavedTable } from './clickhouse-copy.ts';
+import type { Cut } from './cut.ts';
 import type { StreamDescription } from './snapshot.ts';
 
 export const MANIFEST = 'backup.json';
@@ -17,6 +18,8 @@ export interface Manifest {
   /** The shop's, where it was known. */
   readonly timeZone: string;
   readonly streams: readonly { readonly file: string; readonly description: StreamDescription }[];
+  /** What of LOG and INGEST counts. Not there when none was found, and in backups up to 0.1.0. */
+  readonly cut?: Cut | undefined;
   readonly redis: { readonly file: string; readonly keys: number };
   /** Not there when ClickHouse is a server, which backs itself up. */
   readonly tables: readonly SavedTable[] | undefined;

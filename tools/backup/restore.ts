@@ -11,6 +11,7 @@ import { markRestored } from '#lib/boot/streams.ts';
 import { STREAMS } from '#lib/topology/topology.ts';
 import { ROOT } from '#tools/servers/node.ts';
 import type { Say } from './backup.ts';
+import { cutOff } from './cut.ts';
 import { BackupError, type Manifest } from './manifest.ts';
 import { loadRedis } from './redis-copy.ts';
 import { loadStream } from './snapshot.ts';
@@ -49,7 +50,10 @@ export async function restore(folder: string, manifest: Manifest, target: Target
         throw new BackupError(
           `${config.name} ends at ${now.state.last_seq} after the restore, not at ${state.last_seq}.`,
         );
-      say(`${config.name}: ${now.state.messages} messages up to ${now.state.last_seq}`);
+      const after = { [STREAMS.log.name]: manifest.cut?.log, [STREAMS.ingest.name]: manifest.cut?.ingest }[config.name];
+      const left = after === undefined ? 0 : await cutOff(manager, config.name, after);
+      const beyond = left === 0 ? '' : `, without ${left} of after the backup`;
+      say(`${config.name}: ${now.state.messages - left} messages up to ${after ?? now.state.last_seq}${beyond}`);
     }
     const { created } = await manager.streams.info(STREAMS.log.name);
     if (manifest.tables === undefined) return;

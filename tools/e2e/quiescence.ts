@@ -114,7 +114,13 @@ export class Quiescence {
   }
 
   private async lastSeqs(): Promise<[number, number]> {
-    return [await this.lastSeq(STREAMS.ingest.name), await this.lastSeq(STREAMS.log.name)];
+    return [await this.lastThere(STREAMS.ingest.name), await this.lastThere(STREAMS.log.name)];
+  }
+
+  /** Of the last message there is: a restore leaves out what came after the backup, and its numbers are not given again. */
+  private async lastThere(stream: string): Promise<number> {
+    const last = await (await this.manager()).streams.getMessage(stream, { last_by_subj: '>' });
+    return last?.seq ?? 0;
   }
 
   /** Sequence of the last record a keyed stage of this partition steps through. */

@@ -55,6 +55,11 @@ export class Load {
     await Promise.all(works);
   }
 
+  /** Sends events once more, as a sender does who keeps them for a while; resolves when all are acknowledged. */
+  async again(events: readonly Sent[]): Promise<void> {
+    for (let i = 0; i < events.length; i += BURST_BATCH) await this.#insist(events.slice(i, i + BURST_BATCH));
+  }
+
   /** Nothing new; resolves when everything sent is acknowledged. */
   async stop(): Promise<void> {
     this.#stopping = true;
