@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, rmSync, statfsSync, statSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Child, type ChildSpec } from '#tools/servers/child.ts';
@@ -100,6 +100,7 @@ export class FaultServers {
 
   async stop(): Promise<void> {
     await Promise.all([...this.nats, this.redis, this.clickhouse].map((each) => each.stop()));
+    for (const disk of ['nats', 'redis']) unmount(join(this.#dir, disk));
   }
 
   /** Fills the disk of a store; the result makes room again. */
@@ -149,6 +150,11 @@ function mountSmall(dir: string, megabytes: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** A folder that is a disk of its own cannot be deleted; where none was mounted there is nothing to do. */
+function unmount(dir: string): void {
+  spawnSync('umount', ['--lazy', dir], { stdio: 'ignore' });
 }
 
 async function natsNodes(dir: string): Promise<NatsNode[]> {
