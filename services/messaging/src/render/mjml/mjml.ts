@@ -13,6 +13,9 @@ const MAX_WAITING = 64;
 /** Somebody who writes a template looks at it again and again. */
 const IDLE_MS = 600_000;
 const OLD_SPACE_MB = 192;
+const LOOK_MS = 250;
+/** By the clock, whatever the machine was busy with. */
+const STOPPED_MS = 120_000;
 
 export interface MjmlError {
   /** From 1; 0 when it is about the whole. */
@@ -40,7 +43,7 @@ export class MjmlCompiler {
 
   /**
    * @param file code of the thread
-   * @param limitMs longest a source may take, with the start of the thread
+   * @param limitMs of the processor a source may take, with the start of the thread
    */
   constructor(file: string, limitMs = 10_000) {
     this.#file = file;
@@ -89,8 +92,10 @@ export class MjmlCompiler {
     this.#thread ??= this.#start();
     const thread = this.#thread;
     return new Promise<Compiled>((resolve) => {
+      let ended = false;
       const end = (compiled: Compiled, alive: boolean) => {
-        clearTimeout(timer);
+        if (ended) return;
+        ended = true;
         thread.removeAllListeners();
         // Whatever comes from it later concerns nobody; an error nobody listens to would end the process.
         thread.on('error', () => undefined);
@@ -99,13 +104,28 @@ export class MjmlCompiler {
         resolve(compiled);
       };
       const dead = (message: string) => end(failed([{ line: 0, message }]), false);
-      const timer = setTimeout(() => dead(`takes longer than ${this.#limitMs} ms`), this.#limitMs);
+      void this.#overLimit(thread, () => ended).then((over) => over && dead(over));
       thread.removeAllListeners();
       thread.once('message', (compiled: Compiled) => end(compiled, true));
       thread.once('error', (error) => dead(`cannot be compiled: ${error.message.slice(0, 200)}`));
       thread.once('exit', () => dead('cannot be compiled: it was stopped'));
       thread.postMessage(source);
     });
+  }
+
+  /** Resolves with what is wrong once the thread has worked for too long; undefined when it was done before. */
+  async #overLimit(thread: Worker, isDone: () => boolean): Promise<string | undefined> {
+    const begun = performance.now();
+    // Of the processor: on a busy machine the clock says little about the source.
+    const before = await thread.cpuUsage().catch(() => undefined);
+    for (;;) {
+      await new Promise((resolve) => setTimeout(resolve, Math.min(this.#limitMs, LOOK_MS)));
+      if (isDone()) return undefined;
+      const used = before && (await thread.cpuUsage(before).catch(() => undefined));
+      const cpuMs = used ? (used.user + used.system) / 1000 : 0;
+      if (cpuMs > this.#limitMs) return `takes more than ${this.#limitMs} ms of the processor`;
+      if (performance.now() - begun > STOPPED_MS) return 'was not compiled in time';
+    }
   }
 
   #start(): Worker {
