@@ -7,5 +7,7 @@ if (!Number.isInteger(port) || port < 0 || port > 65_535) {
   process.exit(2);
 }
 const simulator = await new Simulator().listen(port);
-console.log(JSON.stringify({ url: simulator.url, ...SIMULATOR_KEYS }));
+const { serviceAccount, apnsKey, vapidKeys } = simulator.accounts;
+const push = { http2Url: simulator.http2Url, serviceAccount, apnsKey, vapidKeys };
+console.log(JSON.stringify({ url: simulator.url, ...SIMULATOR_KEYS, ...push }));
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => void simulator.close());

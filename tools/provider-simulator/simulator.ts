@@ -1,8 +1,20 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  constants,
+  createServer as createHttp2Server,
+  type Http2Server,
+  type Http2ServerRequest,
+  type Http2ServerResponse,
+  type ServerHttp2Session,
+} from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { AliyunWire } from './aliyun.ts';
+import { ApnsWire } from './apns.ts';
 import { Behaviour, type Fate, type Settings } from './behaviour.ts';
+import { FcmWire } from './fcm.ts';
+import { makeAccounts, type PushAccounts } from './push-accounts.ts';
 import { TencentWire } from './tencent.ts';
+import { WebPushWire } from './web-push.ts';
 import { WebhookWire } from './webhook.ts';
 import { WechatWire } from './wechat.ts';
 import { WecomWire } from './wecom.ts';
@@ -39,20 +51,39 @@ export class Simulator {
   private receipts = 0;
   private readonly timers = new Set<NodeJS.Timeout>();
   private readonly server: Server;
+  private readonly http2: Http2Server;
+  private readonly sessions = new Set<ServerHttp2Session>();
   private readonly wires: readonly Wire[];
+  readonly fcm: FcmWire;
+  readonly webPush: WebPushWire;
+  private made: PushAccounts | undefined;
 
   constructor() {
     const { accessKeyId: id, accessKeySecret: secret, smsAppId: appId, webhookSecret } = SIMULATOR_KEYS;
     const { wechatAccount: account, wechatMini: mini } = SIMULATOR_KEYS;
+    this.fcm = new FcmWire(() => this.accounts);
+    this.webPush = new WebPushWire(() => this.accounts);
     this.wires = [
       new AliyunWire({ id, secret }),
       new TencentWire({ id, secret, appId }),
       new WechatWire({ account, mini, secret }),
       new WecomWire({ id: SIMULATOR_KEYS.wecomCorp, secret }),
+      this.fcm,
+      new ApnsWire(() => this.accounts),
+      this.webPush,
       new WebhookWire(webhookSecret),
     ];
     this.server = createServer((request, response) => {
-      this.handle(request, response).catch(() => response.socket?.destroy());
+      const cut = () => response.socket?.destroy();
+      this.handle(request, response, cut).catch(cut);
+    });
+    this.http2 = createHttp2Server((request, response) => {
+      const cut = () => response.stream?.close(constants.NGHTTP2_INTERNAL_ERROR);
+      this.handle(request, response, cut).catch(cut);
+    });
+    this.http2.on('session', (session) => {
+      this.sessions.add(session);
+      session.once('close', () => this.sessions.delete(session));
     });
   }
 
@@ -61,7 +92,19 @@ export class Simulator {
       this.server.once('error', reject);
       this.server.listen(port, '127.0.0.1', resolve);
     });
+    await new Promise<void>((resolve) => this.http2.listen(0, '127.0.0.1', resolve));
     return this;
+  }
+
+  /** Where it speaks HTTP/2 (of prior knowledge, without TLS), as APNs does. */
+  get http2Url(): string {
+    return `http://127.0.0.1:${(this.http2.address() as AddressInfo).port}`;
+  }
+
+  /** What a service needs to push by it. */
+  get accounts(): PushAccounts {
+    this.made ??= makeAccounts(this.url);
+    return this.made;
   }
 
   get url(): string {
@@ -85,17 +128,33 @@ export class Simulator {
   async close(): Promise<void> {
     for (const timer of this.timers) clearTimeout(timer);
     this.server.closeAllConnections();
+    for (const session of this.sessions) session.destroy();
+    await new Promise((resolve) => this.http2.close(resolve));
     await new Promise((resolve) => this.server.close(resolve));
   }
 
-  private async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const body = await read(request);
+  private async handle(
+    request: IncomingMessage | Http2ServerRequest,
+    response: ServerResponse | Http2ServerResponse,
+    cut: () => void,
+  ): Promise<void> {
+    const bytes = await read(request);
     const url = new URL(request.url ?? '/', 'http://simulator');
-    const call: Call = { method: request.method ?? 'GET', url, headers: request.headers, body };
+    const about = request.httpVersionMajor === 2 ? { http2: true } : {};
+    const call: Call = {
+      method: request.method ?? 'GET',
+      url,
+      headers: request.headers,
+      body: bytes.toString('utf8'),
+      bytes,
+      ...about,
+    };
     const answer = this.control(call) ?? (await this.provider(call));
-    if (!answer) return void response.socket?.destroy();
-    response.writeHead(answer.status, { 'content-type': 'application/json', ...answer.headers });
-    response.end(JSON.stringify(answer.body));
+    if (!answer) return cut();
+    const type = answer.body === undefined ? {} : { 'content-type': 'application/json' };
+    response.statusCode = answer.status;
+    for (const [name, value] of Object.entries({ ...type, ...answer.headers })) response.setHeader(name, value);
+    response.end(answer.body === undefined ? '' : JSON.stringify(answer.body));
   }
 
   /** /simulator/record (GET, DELETE) and /simulator/settings (GET, PUT). */
@@ -168,7 +227,7 @@ export class Simulator {
   }
 }
 
-async function read(request: IncomingMessage): Promise<string> {
+async function read(request: IncomingMessage | Http2ServerRequest): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
@@ -176,5 +235,5 @@ async function read(request: IncomingMessage): Promise<string> {
     if (size > MAX_BODY) throw new Error('too large');
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }

@@ -19,11 +19,15 @@ export interface Call {
   readonly url: URL;
   readonly headers: IncomingHttpHeaders;
   readonly body: string;
+  /** The same, where it is no text. */
+  readonly bytes: Buffer;
+  readonly http2?: boolean;
 }
 
 export interface Answer {
   readonly status: number;
   readonly headers?: Record<string, string>;
+  /** As JSON; undefined: none. */
   readonly body: unknown;
   /** As the record counts it; the status when left out. */
   readonly what?: string;

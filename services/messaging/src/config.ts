@@ -2,6 +2,13 @@ import { type ConfigWith, readConfig } from '#lib/config/config.ts';
 import { Settings } from '#lib/config/settings.ts';
 import { type AccessKey, parseAccessKey, parseAppKey, parseCorpKey, parseWebhookSecrets } from './core/credentials.ts';
 import { parseSender } from './core/header.ts';
+import {
+  parsePrivateKey,
+  parseServiceAccount,
+  parseVapidKeys,
+  type ServiceAccount,
+  type VapidKeys,
+} from './core/push-credentials.ts';
 
 export interface MessagingConfig extends ConfigWith<'sealingKeys' | 'smtpUrl' | 'mailFrom'> {
   /** SMTP_CONNECTIONS: connections kept open to the provider, 1–64, 8 unless set. */
@@ -11,6 +18,7 @@ export interface MessagingConfig extends ConfigWith<'sealingKeys' | 'smtpUrl' | 
   readonly wechat: WechatConfig;
   /** Undefined: this cluster sends none. */
   readonly wecom: WecomConfig | undefined;
+  readonly push: PushConfig;
   /** WEBHOOK_SECRETS_FILE: `whsec_…`, one a line, the current one first. Without it this cluster sends no webhooks. */
   readonly webhookSecrets: readonly string[] | undefined;
   /** PUBLIC_URL: https address by which the world reaches this service's /m/…; without it messages carry no links back here. */
@@ -58,6 +66,33 @@ export interface WecomConfig extends Limits {
   readonly endpoint: string | undefined;
 }
 
+export interface PushConfig {
+  /** FCM_SERVICE_ACCOUNT_FILE: as Firebase gives it out. Undefined: no FCM. */
+  readonly fcm: ServiceAccount | undefined;
+  /** FCM_ENDPOINT: where FCM is, https://host; Google's own unless set. */
+  readonly fcmEndpoint: string | undefined;
+  readonly apns: ApnsConfig | undefined;
+  /** VAPID_KEYS_FILE: a JSON object with `subject`, `public_key` and `private_key`. Undefined: no web push. */
+  readonly vapid: VapidKeys | undefined;
+  /** PUSH_CONNECTIONS: calls under way at a time, of each of the three, 1–64, 16 unless set. */
+  readonly connections: number;
+  /** PUSH_PER_SECOND: calls begun a second at most, of each, 1–5,000, 500 unless set. */
+  readonly perSecond: number;
+}
+
+export interface ApnsConfig {
+  /** APNS_KEY_FILE: Apple's .p8. */
+  readonly privateKey: string;
+  /** APNS_KEY_ID */
+  readonly keyId: string;
+  /** APNS_TEAM_ID */
+  readonly teamId: string;
+  /** APNS_TOPIC: bundle id of the app. */
+  readonly topic: string;
+  /** APNS_ENDPOINT: where APNs is, https://host; Apple's own unless set. */
+  readonly endpoint: string | undefined;
+}
+
 /** @throws ConfigError */
 export function config(env: Readonly<Record<string, string | undefined>>): MessagingConfig {
   const settings = new Settings(env);
@@ -67,11 +102,12 @@ export function config(env: Readonly<Record<string, string | undefined>>): Messa
   const sms = smsOf(settings);
   const wechat = wechatOf(settings);
   const wecom = wecomOf(settings);
+  const push = pushOf(settings);
   const webhookSecrets = settings.file('WEBHOOK_SECRETS_FILE', parseWebhookSecrets, { otherwise: undefined });
   const receiptSecrets = settings.file('RECEIPT_SECRETS_FILE', parseWebhookSecrets, { otherwise: undefined });
   const publicUrl = settings.url('PUBLIC_URL', ['https:', 'http:'], { otherwise: undefined });
   settings.finish();
-  return { ...base, smtpConnections, sender, sms, wechat, wecom, webhookSecrets, receiptSecrets, publicUrl };
+  return { ...base, smtpConnections, sender, sms, wechat, wecom, push, webhookSecrets, receiptSecrets, publicUrl };
 }
 
 function senderOf(settings: Settings, mailFrom: string | undefined): MessagingConfig['sender'] {
@@ -116,4 +152,30 @@ function limitsOf(settings: Settings, prefix: string): Limits {
     connections: settings.integer(`${prefix}_CONNECTIONS`, { min: 1, max: 64, otherwise: 8 }),
     perSecond: settings.integer(`${prefix}_PER_SECOND`, { min: 1, max: 5000, otherwise: 50 }),
   };
+}
+
+function pushOf(settings: Settings): PushConfig {
+  const urls = ['http:', 'https:'];
+  return {
+    fcm: settings.file('FCM_SERVICE_ACCOUNT_FILE', parseServiceAccount, { otherwise: undefined }),
+    fcmEndpoint: settings.url('FCM_ENDPOINT', urls, { otherwise: undefined }),
+    apns: apnsOf(settings),
+    vapid: settings.file('VAPID_KEYS_FILE', parseVapidKeys, { otherwise: undefined }),
+    connections: settings.integer('PUSH_CONNECTIONS', { min: 1, max: 64, otherwise: 16 }),
+    perSecond: settings.integer('PUSH_PER_SECOND', { min: 1, max: 5000, otherwise: 500 }),
+  };
+}
+
+function apnsOf(settings: Settings): ApnsConfig | undefined {
+  const privateKey = settings.file('APNS_KEY_FILE', parsePrivateKey, { otherwise: undefined });
+  const id = { otherwise: '', pattern: /^[A-Z0-9]{10}$/, rule: 'must be ten letters and digits' };
+  const keyId = settings.text('APNS_KEY_ID', id);
+  const teamId = settings.text('APNS_TEAM_ID', id);
+  const bundle = { otherwise: '', pattern: /^[\w.-]{3,150}$/, rule: 'must be the bundle id of the app' };
+  const topic = settings.text('APNS_TOPIC', bundle);
+  const endpoint = settings.url('APNS_ENDPOINT', ['http:', 'https:'], { otherwise: undefined });
+  if (privateKey === undefined) return undefined;
+  for (const [name, value] of Object.entries({ APNS_KEY_ID: keyId, APNS_TEAM_ID: teamId, APNS_TOPIC: topic }))
+    if (value === '') settings.missing(name);
+  return { privateKey, keyId, teamId, topic, endpoint };
 }

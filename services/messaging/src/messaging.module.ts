@@ -71,11 +71,8 @@ export const messagingModule = (_config: MessagingConfig): DynamicModule => ({
     {
       provide: Composer,
       inject: [CONFIG, Writer, Tokens],
-      useFactory: ({ sender, publicUrl, clock }: MessagingConfig, writer: Writer, tokens: Tokens) => {
-        // On the event clock nobody reads what is sent: a click now would be an event of today among those of long ago.
-        const links = publicUrl !== undefined && clock === 'live' ? new Links(publicUrl, tokens) : undefined;
-        return new Composer({ sender, writer, tokens, links });
-      },
+      useFactory: (c: MessagingConfig, writer: Writer, tokens: Tokens) =>
+        new Composer({ sender: c.sender, writer, tokens, links: linksOf(c, tokens) }),
     },
     { provide: EventWriter, inject: [NATS], useFactory: (nats: NatsConnection) => new EventWriter(nats) },
     {
@@ -88,7 +85,7 @@ export const messagingModule = (_config: MessagingConfig): DynamicModule => ({
       provide: CHANNELS,
       inject: [CONFIG, Writer, Composer, SmtpTransport, Tokens],
       useFactory: (c: MessagingConfig, writer: Writer, composer: Composer, transport: SmtpTransport, tokens: Tokens) =>
-        openChannels(c, { writer, composer, transport, tokens }),
+        openChannels(c, { writer, composer, transport, tokens, links: linksOf(c, tokens) }),
     },
     {
       provide: Outbox,
@@ -169,6 +166,11 @@ export const messagingModule = (_config: MessagingConfig): DynamicModule => ({
     },
   ],
 });
+
+/** On the event clock nobody reads what is sent: a click now would be an event of today among those of long ago. */
+function linksOf({ publicUrl, clock }: MessagingConfig, tokens: Tokens): Links | undefined {
+  return publicUrl !== undefined && clock === 'live' ? new Links(publicUrl, tokens) : undefined;
+}
 
 async function openStores(nats: NatsConnection, { streamReplicas: replicas }: MessagingConfig) {
   const [store, settings] = await Promise.all([

@@ -25,6 +25,7 @@ import { decide, isMarketing, mayFallBack, type Verdict, zoneOf } from './core/d
 import type { Definitions, TemplateInForce } from './core/definitions.ts';
 import { type EventInterest, interestOf } from './core/event-scan.ts';
 import { pruned } from './core/frequency-cap.ts';
+import { ADDRESS_GONE, suppressGone } from './core/gone.ts';
 import { entryOf, fallbackOf, isKnown, keyHash, MAX_UNDER_WAY, note, remember, underWay } from './core/ledger.ts';
 import { emptyState, merge } from './core/merge.ts';
 import { ledgerOf, partLedger } from './core/part.ts';
@@ -265,6 +266,7 @@ export class MessagingProcessor implements Processor<CustomerState, Definitions>
     if (status === MessageStatus.MESSAGE_STATUS_FAILED) {
       // It reached nobody, so it does not count against the cap.
       uncount(state, key);
+      if (entry.reason.endsWith(ADDRESS_GONE)) suppressGone(state, entry, ctx.now);
       const other = request && fallbackOf(request);
       if (other && !isKnown(state, other.idempotencyKey)) {
         remember(state, other.idempotencyKey);

@@ -1,10 +1,14 @@
-import type { MessagingConfig, SmsConfig, WechatConfig } from '../config.ts';
+import type { MessagingConfig, PushConfig, SmsConfig, WechatConfig } from '../config.ts';
+import type { Links } from '../links/mark-up.ts';
 import type { Tokens } from '../links/tokens.ts';
 import type { Channel } from './channel.ts';
 import type { Composer } from './email/compose.ts';
 import { EmailChannel } from './email/email.ts';
 import { SentLookup } from './email/lookup.ts';
 import type { SmtpTransport } from './email/smtp.ts';
+import { ApnsChannel } from './push/apns.ts';
+import { FcmChannel } from './push/fcm.ts';
+import { WebPushChannel } from './push/web-push.ts';
 import { AliyunSms } from './sms/aliyun.ts';
 import { SmsChannel, type SmsProvider } from './sms/sms.ts';
 import { TencentSms } from './sms/tencent.ts';
@@ -22,6 +26,8 @@ export interface ChannelParts {
   readonly composer: Composer;
   readonly transport: SmtpTransport;
   readonly tokens: Tokens;
+  /** Addresses that lead back here. */
+  readonly links?: Links | undefined;
 }
 
 const WEBHOOK_CONNECTIONS = 16;
@@ -40,6 +46,7 @@ export async function openChannels(c: MessagingConfig, parts: ChannelParts): Pro
     const { writer } = parts;
     channels.push(new WecomChannel({ api: openWecom(c.wecom), writer, sender, connections, perSecond }) as Channel);
   }
+  channels.push(...((await pushChannels(c.push, parts)) as Channel[]));
   if (c.webhookSecrets) {
     const { webhookSecrets: secrets } = c;
     channels.push(new WebhookChannel({ ...parts, secrets, connections: WEBHOOK_CONNECTIONS }) as Channel);
@@ -64,5 +71,14 @@ function wechatChannels({ account, mini, ...at }: WechatConfig, { writer }: Chan
     const api = openWechat({ app: mini, ...at });
     channels.push(new WechatChannel('wechat_mini', { api, writer, connections, perSecond }));
   }
+  return channels;
+}
+
+async function pushChannels(c: PushConfig, { writer, tokens, links }: ChannelParts): Promise<unknown[]> {
+  const parts = { writer, tokens, links, connections: c.connections, perSecond: c.perSecond };
+  const channels: unknown[] = [];
+  if (c.fcm) channels.push(await FcmChannel.open({ ...parts, account: c.fcm, endpoint: c.fcmEndpoint }));
+  if (c.apns) channels.push(await ApnsChannel.open({ ...parts, ...c.apns }));
+  if (c.vapid) channels.push(new WebPushChannel({ ...parts, vapid: c.vapid }));
   return channels;
 }

@@ -1,7 +1,12 @@
 import type { Address, CustomerState } from '#gen/recur/messaging/v1/state.ts';
-import { ADDRESS_KINDS, CHANNELS } from '#lib/channels/channels.ts';
+import { ADDRESS_KINDS, type AddressKind, CHANNELS } from '#lib/channels/channels.ts';
 
 const KINDS: ReadonlySet<string> = new Set(ADDRESS_KINDS);
+
+/** Of devices and browsers: gone with the app, and given anew. */
+export const DEVICE_KINDS: ReadonlySet<string> = new Set<AddressKind>([
+  ...(['fcm_token', 'apns_token', 'web_push_subscription'] as const),
+]);
 
 /** Whether a trait of this name is an address. */
 export function isAddressKind(name: string): boolean {

@@ -1,6 +1,6 @@
 import type { Event, Trait } from '#gen/recur/log/v1/event.ts';
 import type { CustomerState } from '#gen/recur/messaging/v1/state.ts';
-import { addressOfKind, isAddressKind, setAddressOfKind } from './channels.ts';
+import { addressOfKind, DEVICE_KINDS, isAddressKind, setAddressOfKind } from './channels.ts';
 import { isLocale } from './locale.ts';
 import { isTimeZone } from './quiet-hours.ts';
 
@@ -44,9 +44,17 @@ function setAddress(state: CustomerState, trait: Trait, event: Event): boolean {
   if ((addressOfKind(state, kind)?.timeMs ?? -Infinity) > event.timeMs) return false;
   // An address in the clear is a mistake of the sender: it is not kept.
   if (trait.sealed.length > MAX_ADDRESS_BYTES || (trait.sealed.length === 0 && !isNull(trait.json))) return false;
-  const hash = addressHash(event, kind) ?? EMPTY;
+  const hash = addressHash(event, kind) ?? fingerprint(kind, trait.sealed);
   setAddressOfKind(state, kind, { sealed: trait.sealed, hash, timeMs: event.timeMs });
   return true;
+}
+
+/**
+ * Device tokens are no identifiers, so nobody hashed them. No two sealings end alike: an app that tells its token again is there again,
+ * whatever was said of the token before.
+ */
+function fingerprint(kind: string, sealed: Buffer): Buffer {
+  return DEVICE_KINDS.has(kind) ? Buffer.from(sealed.subarray(-16)) : EMPTY;
 }
 
 /** The hash of the one address of a kind an event names; undefined when it names none, or several. */

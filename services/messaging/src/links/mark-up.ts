@@ -19,6 +19,11 @@ export class Links {
     return `${this.base}/m/u/${this.tokens.make('unsubscribe', reference)}`;
   }
 
+  /** Leads there by way of here. */
+  click(reference: Reference, target: string): string {
+    return `${this.base}/m/c/${this.tokens.make('click', reference, new URL(target).href)}`;
+  }
+
   /** The page with its links leading here first, and a picture that tells of being looked at. */
   track(html: string, reference: Reference): string {
     let left = MAX_LINKS;
@@ -26,7 +31,7 @@ export class Links {
     const linked = html.replaceAll(LINK, (all, before: string, double?: string, single?: string) => {
       const target = unescapeHtml(double ?? single ?? '');
       if (target.startsWith(own) || !URL.canParse(target) || left-- <= 0) return all;
-      return `${before}"${this.base}/m/c/${this.tokens.make('click', reference, new URL(target).href)}"`;
+      return `${before}"${this.click(reference, target)}"`;
     });
     const source = `${this.base}/m/o/${this.tokens.make('open', reference)}`;
     const pixel = `<img src="${source}" width="1" height="1" alt="" style="display:none">`;

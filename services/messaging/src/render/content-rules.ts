@@ -9,6 +9,10 @@ const MAX_PARAMETERS = 20;
 /** Such as pages/coupon?id=7, or nothing. */
 const PAGE = /^([\w-]+(\/[\w-]+)*(\?[\w.~%&=-]*)?)?$/;
 
+const PUSH: ReadonlySet<string> = new Set(['fcm', 'apns', 'web_push']);
+/** Names the push services, or Recur, use themselves. */
+const RESERVED = /^(aps|url|recur_.*|from|notification|message_type|google.*|gcm.*)$/i;
+
 type Field = Exclude<keyof TemplateContent, 'parameters'>;
 
 /** Fields of a content by channel; those not named must be empty. */
@@ -20,6 +24,9 @@ const USES: Readonly<Record<string, readonly (Field | 'parameters')[]>> = {
   wechat_subscribe: ['providerTemplate', 'parameters', 'url'],
   wechat_mini: ['providerTemplate', 'parameters', 'url'],
   wecom: ['subject', 'text', 'url'],
+  fcm: ['subject', 'text', 'parameters', 'url'],
+  apns: ['subject', 'text', 'parameters', 'url'],
+  web_push: ['subject', 'text', 'parameters', 'url'],
 };
 
 /** What a channel needs of a content, and what it has no place for. */
@@ -43,22 +50,25 @@ export function contentRules(at: string, channel: string, content: TemplateConte
   const says = content.text !== '' || content.html !== '' || content.mjml !== '';
   if (channel === 'email') check('', says, 'needs text, html or mjml');
   if (channel === 'wecom') check('text', content.text !== '', 'must not be empty');
-  if (channel === 'webhook') {
+  if (channel === 'webhook' || PUSH.has(channel)) {
     check('text', content.text !== '', 'must not be empty');
-    const problem = webhookUrlProblem(content.url);
+    const problem = PUSH.has(channel) && content.url === '' ? undefined : webhookUrlProblem(content.url);
     check('url', problem === undefined, problem ?? '');
   }
   if (channel === 'wechat_mini') check('url', isPage(content.url), 'must be empty or a page of the mini-program');
-  else if (uses.includes('url') && channel !== 'webhook' && content.url !== '') {
+  else if (uses.includes('url') && channel !== 'webhook' && !PUSH.has(channel) && content.url !== '') {
     const problem = webhookUrlProblem(content.url);
     check('url', problem === undefined, problem ?? '');
   }
-  if (!uses.includes('providerTemplate')) return found;
-  check(
-    'provider_template',
-    PROVIDER_TEMPLATE.test(content.providerTemplate),
-    `must match ${PROVIDER_TEMPLATE.source}`,
-  );
+  if (PUSH.has(channel))
+    for (const name of names)
+      check('parameters', !RESERVED.test(name), `must not have ${name}: it has a meaning of its own`);
+  if (uses.includes('providerTemplate'))
+    check(
+      'provider_template',
+      PROVIDER_TEMPLATE.test(content.providerTemplate),
+      `must match ${PROVIDER_TEMPLATE.source}`,
+    );
   check('parameters', names.length <= MAX_PARAMETERS, `must be at most ${MAX_PARAMETERS}, are ${names.length}`);
   for (const name of names.slice(0, MAX_PARAMETERS))
     check(

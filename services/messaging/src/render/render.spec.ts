@@ -131,6 +131,22 @@ describe('templateViolations', () => {
   });
 });
 
+describe('push', () => {
+  it.each(['fcm', 'apns', 'web_push'])('%s has title, text, values and where a tap leads', (channel) => {
+    const push = (more: Partial<TemplateContent>) =>
+      templateViolations({ ...template({}), channel, content: content(more) }).map(
+        (v) => `${v.field}: ${v.description}`,
+      );
+    expect(push({ url: 'https://shop.example/c', parameters: { code: '{{ journey.code }}' } })).toEqual([]);
+    expect(push({ html: 'x' })).toEqual([`template.content.html: must be empty: ${channel} has none`]);
+    expect(push({ text: '' })).toEqual(['template.content.text: must not be empty']);
+    expect(push({ url: 'http://localhost/' })[0]).toMatch(/^template.content.url: /);
+    expect(push({ parameters: { aps: 'x' } })).toEqual([
+      'template.content.parameters: must not have aps: it has a meaning of its own',
+    ]);
+  });
+});
+
 describe('traitsNamed', () => {
   it('finds every trait in every language and part', () => {
     const variants = { zh: content({ html: '{% for t in customer["hobbies"] %}{{ t }}{% endfor %}' }) };

@@ -1,3 +1,6 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Template, TemplateContent } from '#gen/recur/messaging/v1/template.ts';
@@ -103,8 +106,15 @@ describe('MJML', { timeout: 150_000 }, () => {
   );
 
   it('stops what takes too long, and goes on with a new thread', async () => {
-    const hasty = new MjmlCompiler(file, 50);
-    const { errors } = await hasty.compile(column('<div>'.repeat(12_000)));
+    const folder = mkdtempSync(join(tmpdir(), 'recur-mjml-'));
+    const loop = join(folder, 'loop.mjs');
+    writeFileSync(
+      loop,
+      `import { parentPort } from 'node:worker_threads'; parentPort.on('message', () => { for (;;); });`,
+    );
+    const hasty = new MjmlCompiler(loop, 50);
+    const { errors } = await hasty.compile('x');
+    rmSync(folder, { recursive: true });
     expect(errors).toEqual([{ line: 0, message: 'takes more than 50 ms of the processor' }]);
     await hasty.close();
     expect(await violations(column('<mj-text>x</mj-text>'))).toEqual([]);

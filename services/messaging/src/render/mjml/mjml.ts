@@ -116,12 +116,12 @@ export class MjmlCompiler {
   /** Resolves with what is wrong once the thread has worked for too long; undefined when it was done before. */
   async #overLimit(thread: Worker, isDone: () => boolean): Promise<string | undefined> {
     const begun = performance.now();
-    // Of the processor: on a busy machine the clock says little about the source.
+    // Of the processor: on a busy machine the clock says little about the source. A thread that is only starting has used none.
     const before = await thread.cpuUsage().catch(() => undefined);
     for (;;) {
       await new Promise((resolve) => setTimeout(resolve, Math.min(this.#limitMs, LOOK_MS)));
       if (isDone()) return undefined;
-      const used = before && (await thread.cpuUsage(before).catch(() => undefined));
+      const used = await thread.cpuUsage(before).catch(() => undefined);
       const cpuMs = used ? (used.user + used.system) / 1000 : 0;
       if (cpuMs > this.#limitMs) return `takes more than ${this.#limitMs} ms of the processor`;
       if (performance.now() - begun > STOPPED_MS) return 'was not compiled in time';
