@@ -2,7 +2,7 @@
 // Inside a service: core <- processor <- store, rpc, adapters <- module <- main. `npm run lint` checks it.
 
 // Libraries that only compute, so a service's core may use them and they obey the same rule.
-const pureLibs = '^services/lib/(channels|facts|topology|wire|identifiers|matching|recent|traits)/';
+const pureLibs = '^services/lib/(buckets|channels|facts|topology|wire|identifiers|matching|recent|traits)/';
 
 // Everything that reaches a disk, a network, a clock's timer or the framework.
 const sideEffects = [

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { EventType } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
+import { HoldOutSettings } from '#gen/recur/segmentation/v1/segment.ts';
+import { isHeldOut } from '#lib/buckets/buckets.ts';
 import { encodeEvent, type Happening, T0, World } from '../test/scenario.ts';
 
 /** Short spellings of journeys. */
@@ -821,5 +823,54 @@ describe('journeys', () => {
     const body = Buffer.concat([encodeEvent({ event: 'Signed Up' }, T0), Buffer.from([0x4a, 0x7f])]);
     expect(world.harness.input('c1', RecordKind.RECORD_KIND_EVENT, body, T0)).toEqual([]);
     expect(world.harness.deadLetters).toHaveLength(1);
+  });
+});
+
+describe('the universal hold-out', () => {
+  const settings = HoldOutSettings.fromPartial({ percent: 50, salt: '2026', startTimeMs: T0 + 86_400_000 });
+  const ids = Array.from({ length: 40 }, (_, i) => `c${i}`);
+  const held = ids.find((id) => isHeldOut(settings, id))!;
+  const treated = ids.find((id) => !isHeldOut(settings, id))!;
+  const two = [
+    message('m', 'n'),
+    message('n', 'r'),
+    '{id: r, message: {channel: email, template_id: t_r, purpose: transactional, next: end}}',
+  ];
+  const again = `${onSignUp}, reentry: {rule: always}`;
+  const start = () => {
+    const world = new World().add(journey(two, again));
+    const body = HoldOutSettings.encode(settings).finish();
+    world.harness.define({ kind: 'hold_out', id: 'default', revision: 9, deleted: false, body }, T0);
+    return world;
+  };
+  const told = (world: World, happening: Happening) =>
+    world.happen(happening).filter((line) => /SEND|EXPOSURE|universal/.test(line));
+
+  it('gets no marketing from its start on, but what is transactional; both sides are exposed once', () => {
+    const world = start();
+    const all = (who: string) => [`${who} SEND m t_m`, `${who} SEND n t_n`, `${who} SEND r t_r`];
+    expect(told(world, signUp('PT1H', held))).toEqual(all(held));
+    expect(told(world, signUp('P1D', held))).toEqual([
+      `${held} REACHED m (universal_hold_out)`,
+      `${held} EXPOSURE universal_hold_out=hold_out held out`,
+      `${held} REACHED n (universal_hold_out)`,
+      `${held} SEND r t_r`,
+    ]);
+    expect(told(world, signUp('P2D', treated))).toEqual([
+      `${treated} EXPOSURE universal_hold_out=treated`,
+      ...all(treated),
+    ]);
+    expect(told(world, signUp('P3D', treated))).toEqual(all(treated));
+    expect(world.exposures.map(({ exposure }) => exposure.nodeId)).toEqual(['m', 'm']);
+  });
+
+  it('stays with the older customer in a merge, whoever the other was', () => {
+    const world = start();
+    world.play([signUp('P1D', held), signUp('P1D', treated), { at: 'P2D', who: treated, mergedInto: held }]);
+    expect(told(world, signUp('P3D', held))).toEqual([
+      `${held} REACHED m (universal_hold_out)`,
+      `${held} REACHED n (universal_hold_out)`,
+      `${held} SEND r t_r`,
+    ]);
   });
 });

@@ -83,6 +83,11 @@ export class JourneyProcessor implements Processor<JourneyState, CompiledJourney
     return run.state;
   }
 
+  /** The hold-out is asked when a message is due: nobody has to hear that it changed. */
+  sweeps({ kind }: DefinitionChange): boolean {
+    return kind === DEFINITION_KIND;
+  }
+
   sweep(state: JourneyState, change: DefinitionChange, ctx: JourneyContext, out: Effects): JourneyState | undefined {
     if (change.kind !== DEFINITION_KIND) return undefined;
     return sweepJourney(this.#run(state, ctx, out), change.id, change.deleted) ? state : undefined;

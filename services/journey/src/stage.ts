@@ -10,7 +10,7 @@ import type { KeyRing } from '#lib/seal/keys.ts';
 import { SealError, Sealer } from '#lib/seal/sealer.ts';
 import { type RunningStage, startStage } from '#lib/stream/stage.ts';
 import type { Logger } from '#lib/telemetry/logger.ts';
-import { DEFINITION_KIND } from './core/compile.ts';
+import { DEFINITION_KIND, HOLD_OUT_KIND } from './core/compile.ts';
 import { journeyStage, type Open } from './processor.ts';
 import { Relay } from './relay/relay.ts';
 
@@ -33,7 +33,7 @@ export class Stage implements OnModuleInit, OnApplicationShutdown {
     const { nats, redis, logger, registry } = this;
     const { partitions, clock, replicaId, shopTimeZone, streamReplicas, sealingKeys } = this.config;
     const { stateLayout: layout } = this.config;
-    const definitions = watchDefinitions(nats, [DEFINITION_KIND], { replicas: streamReplicas });
+    const definitions = watchDefinitions(nats, [DEFINITION_KIND, HOLD_OUT_KIND], { replicas: streamReplicas });
     const options = { nats, redis, logger, registry, partitions, clock, replicaId, layout, definitions };
     this.#running = await startStage(journeyStage(shopTimeZone, opening(sealingKeys)), options);
     const onError = (error: unknown) => logger.error({ err: String(error) }, 'relay error');

@@ -160,7 +160,8 @@ export class SegmentationProcessor implements Processor<CustomerState, InForce> 
     const before = state.evaluatedMs;
     const timer = this.#open(state, ctx, false);
     const { plan } = ctx.definitions;
-    if (change.kind !== KINDS.segment) this.#incremental.classify();
+    if (change.kind === KINDS.holdOut) this.#incremental.markHeldOut();
+    else if (change.kind !== KINDS.segment) this.#incremental.classify();
     else if (plan.numbers.has(change.id)) this.#incremental.mark(change.id);
     else this.#incremental.forget(change.id, change.revision);
     this.#incremental.settle();

@@ -67,6 +67,7 @@ const condition = (segments: readonly string[]): fc.Arbitrary<object> =>
     fc.boolean().map((identified) => ({ identified })),
     someOf(...RFM_CLASSES.map(({ id }) => id)).map((ids) => ({ rfm: { in: ids } })),
     someOf(...LIFECYCLE_STAGES.map(({ id }) => id)).map((ids) => ({ lifecycle: { in: ids } })),
+    fc.boolean().map((holdOut) => ({ holdOut })),
     fc.constant({ bucket: { salt: 's', fromPercent: 0, toPercent: 50 } }),
     ...(segments.length > 0 ? [{ weight: 4, arbitrary: pick(...segments).map((segment) => ({ segment })) }] : []),
   );

@@ -3,7 +3,13 @@ import { expect, test } from 'vitest';
 import { ClassChange, IdentityChange, SegmentChange } from '#gen/recur/log/v1/changes.ts';
 import { Event } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
-import { LifecycleSettings, MonetaryBasis, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
+import {
+  HoldOutSettings,
+  LifecycleSettings,
+  MonetaryBasis,
+  RfmSettings,
+  Segment,
+} from '#gen/recur/segmentation/v1/segment.ts';
 import { ShopZone } from '#lib/facts/facts.ts';
 import type { Codec } from '#lib/stream/processor.ts';
 import { type HarnessOutput, ProcessorHarness } from '#lib/stream/testing.ts';
@@ -11,6 +17,7 @@ import { type InForce, planCompiler } from '../src/core/in-force.ts';
 import { DEFAULT_LIFECYCLE } from '../src/core/lifecycle.ts';
 import { DEFAULT_RFM } from '../src/core/rfm.ts';
 import { type CustomerState, stateCodec } from '../src/core/state.ts';
+import { NO_HOLD_OUT } from '../src/core/view.ts';
 import { SegmentationProcessor } from '../src/processor.ts';
 import { type Happening, happenings, rules, visitHappenings, visitRules } from './arbitraries.ts';
 import { classesAt, type Known, membershipAt } from './oracle.ts';
@@ -87,6 +94,7 @@ const steps = fc.oneof(
       ),
     }),
   },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('hold_out' as const), percent: fc.constantFrom(0, 30, 50) }) },
   { weight: 1, arbitrary: fc.constant({ kind: 'merge' as const }) },
 );
 
@@ -107,6 +115,7 @@ class World {
   readonly segments = new Map<string, Segment>();
   rfm = DEFAULT_RFM;
   lifecycle = DEFAULT_LIFECYCLE;
+  holdOut = NO_HOLD_OUT;
   now: number;
   revision = 0;
   /** As a reader of the outputs sees it. */
@@ -124,7 +133,7 @@ class World {
   }
 
   known(customerId: string, state: CustomerState): Known {
-    const { segments, rfm, lifecycle, zone } = this;
+    const { segments, rfm, lifecycle, holdOut, zone } = this;
     return {
       customerId,
       facts: state.facts,
@@ -133,6 +142,7 @@ class World {
       rfm,
       lifecycle,
       purchases: state.purchases,
+      holdOut,
       zone,
     };
   }
@@ -224,6 +234,9 @@ function play(world: World, script: readonly Step[]): void {
       const { rhythm, typical } = step;
       world.lifecycle = LifecycleSettings.fromPartial({ ...DEFAULT_LIFECYCLE, rhythm, typical });
       world.follow(world.define('lifecycle', 'default', LifecycleSettings.encode(world.lifecycle).finish()));
+    } else if (step.kind === 'hold_out') {
+      world.holdOut = HoldOutSettings.fromPartial({ percent: step.percent, salt: 's' });
+      world.follow(world.define('hold_out', 'default', HoldOutSettings.encode(world.holdOut).finish()));
     } else if (step.kind === 'merge' && !merged) {
       merged = true;
       world.told.delete('c2');

@@ -1,7 +1,8 @@
 import type { Facts } from '#gen/recur/facts/v1/facts.ts';
 import type { Range, Rule } from '#gen/recur/segmentation/v1/rule.ts';
-import type { LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
+import type { HoldOutSettings, LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
 import type { Search } from '#gen/recur/segmentation/v1/state.ts';
+import { bucketOf, isHeldOut } from '#lib/buckets/buckets.ts';
 import {
   averageOrder,
   eventAmount,
@@ -14,7 +15,6 @@ import {
   traitValue,
 } from '#lib/facts/facts.ts';
 import { rhythmOf } from '../src/core/classify.ts';
-import { bucketOf } from '../src/core/figures.ts';
 import { lifecycleStage } from '../src/core/lifecycle.ts';
 import type { Purchases } from '../src/core/purchases.ts';
 import { rfmClass } from '../src/core/rfm.ts';
@@ -31,6 +31,7 @@ export interface Known {
   readonly rfm: RfmSettings;
   readonly lifecycle: LifecycleSettings;
   readonly purchases: Purchases;
+  readonly holdOut: HoldOutSettings;
   readonly zone: ShopZone;
 }
 
@@ -124,6 +125,7 @@ export function holds(rule: Rule, known: Known, now: number): boolean {
     const place = bucketOf(rule.bucket.salt, known.customerId) / 100;
     return place >= rule.bucket.fromPercent && place < rule.bucket.toPercent;
   }
+  if (rule.holdOut !== undefined) return isHeldOut(known.holdOut, known.customerId) === rule.holdOut;
   const other = known.segments.get(rule.segment)?.rule;
   return other !== undefined && holds(other, known, now);
 }

@@ -10,7 +10,7 @@ import {
 } from '#gen/recur/log/v1/changes.ts';
 import { Event, EventType } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
-import { LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
+import { HoldOutSettings, LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
 import { ShopZone } from '#lib/facts/facts.ts';
 import { type HarnessOutput, ProcessorHarness } from '#lib/stream/testing.ts';
 import { checkSegment } from '../src/core/check.ts';
@@ -79,6 +79,10 @@ function apply(harness: ReturnType<typeof anyHarness>, step: StoryStep, at: numb
   if ('rfm' in step) {
     const body = RfmSettings.encode(RfmSettings.fromPartial(step.rfm)).finish();
     return harness.define({ kind: 'rfm', id: 'default', revision: ++revision, deleted: false, body }, at);
+  }
+  if ('holdOut' in step) {
+    const body = HoldOutSettings.encode(HoldOutSettings.fromPartial(step.holdOut)).finish();
+    return harness.define({ kind: 'hold_out', id: 'default', revision: ++revision, deleted: false, body }, at);
   }
   if ('lifecycle' in step) {
     const body = LifecycleSettings.encode(LifecycleSettings.fromPartial(step.lifecycle)).finish();

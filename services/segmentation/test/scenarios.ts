@@ -15,6 +15,7 @@ export type StoryStep =
   | { readonly at: string; readonly define: string; readonly rule?: object; readonly expect?: readonly string[] }
   | { readonly at: string; readonly rfm: object; readonly expect?: readonly string[] }
   | { readonly at: string; readonly lifecycle: object; readonly expect?: readonly string[] }
+  | { readonly at: string; readonly holdOut: object; readonly expect?: readonly string[] }
   /** What profile told: a computed trait's value (left out: none any more), or a tag's (null: carried, without a value). */
   | { readonly at: string; readonly computed: string; readonly value?: unknown; readonly expect?: readonly string[] }
   | { readonly at: string; readonly tag: string; readonly value?: unknown; readonly expect?: readonly string[] }
@@ -46,6 +47,17 @@ const rhythm = (more: object = {}, typical: readonly object[] = []) => ({
 });
 
 export const SCENARIOS: readonly Scenario[] = [
+  {
+    // Under this salt "a" is at 11.62 % and "b" at 58.80 %.
+    name: 'the universal hold-out: who is in it follows the settings, and a merge takes the side of who stays',
+    segments: { held: { holdOut: true }, marketed: { all: [{ holdOut: false }, { event: { name: 'page' } }] } },
+    steps: [
+      { at: '2026-01-01T10:00:00Z', of: 'a', event: { type: 'page' }, expect: ['a + marketed'] },
+      { at: '2026-01-01T10:00:00Z', of: 'b', event: { type: 'page' }, expect: ['b + marketed'] },
+      { at: '2026-01-02T10:00:00Z', holdOut: { percent: 20, salt: 's' }, expect: ['a + held', 'a - marketed'] },
+      { at: '2026-01-03T10:00:00Z', merge: 'a', into: 'b', expect: [] },
+    ],
+  },
   {
     name: 'who buys every twenty days is at risk after thirty, at the midnight of the shop, and not after sixty',
     zone: 'Asia/Shanghai',

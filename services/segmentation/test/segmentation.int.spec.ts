@@ -10,6 +10,7 @@ import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { ProfileDefinitionServiceClient } from '#gen/recur/profile/v1/profile_definition_service.ts';
 import { Tag } from '#gen/recur/profile/v1/tag.ts';
 import {
+  HoldOutSettings,
   LifecycleSettings,
   type ReplenishmentRhythm,
   RfmMethod,
@@ -17,6 +18,7 @@ import {
   Segment,
 } from '#gen/recur/segmentation/v1/segment.ts';
 import { SegmentationServiceClient } from '#gen/recur/segmentation/v1/segmentation_service.ts';
+import { isHeldOut } from '#lib/buckets/buckets.ts';
 import { watchDefinitions } from '#lib/definitions/watch.ts';
 import { createClient } from '#lib/rpc/client.ts';
 import { decodeFrame, encodeFrame } from '#lib/stream/frames.ts';
@@ -254,6 +256,24 @@ test('a rhythm is looked for as soon as it is asked for; what is typical cannot 
   await expect(api.updateLifecycleSettings({ settings: bad, requestId: '' })).rejects.toMatchObject({
     violations: [{ field: 'rhythm.overdue_factor', description: '0.5 must be between 1 and 10' }],
   });
+});
+
+test('the hold-out of the shop is set, refused when too large, and read by rules at once', async () => {
+  const bad = api.updateHoldOutSettings({ settings: HoldOutSettings.fromPartial({ percent: 51 }), requestId: '' });
+  await expect(bad).rejects.toMatchObject({ violations: [{ field: 'percent' }] });
+  const held = Segment.fromPartial({ rule: { holdOut: true } });
+  expect((await api.evaluateSegment({ segment: held, sampleSize: 20 })).matched).toBe(0);
+  const settings = HoldOutSettings.fromPartial({ percent: 50, salt: 'int' });
+  const { settings: stored } = await api.updateHoldOutSettings({ settings, requestId: 'h-1' });
+  expect((await api.getHoldOutSettings({})).settings).toEqual(stored);
+  const preview = await api.evaluateSegment({ segment: held, sampleSize: 20 });
+  expect(preview.sampleCustomerIds.length).toBe(preview.matched);
+  expect(preview.matched).toBeGreaterThan(0);
+  for (const id of preview.sampleCustomerIds) expect(isHeldOut(settings, id)).toBe(true);
+  await create('held', { holdOut: true });
+  const [one = ''] = preview.sampleCustomerIds;
+  await expect.poll(() => segmentsOf(one), { timeout: 5_000 }).toContain('held');
+  await api.deleteSegment({ id: 'held', revision: 0, requestId: '' });
 });
 
 test('after kill -9 everything goes on: nothing lost, nothing told twice', async () => {

@@ -11,6 +11,7 @@ import {
   type VersionMove,
   type WaitForEvent,
 } from '#gen/recur/journey/v1/journey.ts';
+import { HoldOutSettings } from '#gen/recur/segmentation/v1/segment.ts';
 import type { DateRule } from './dates/occurrence.ts';
 import { type OpeningHours, openingHours } from './dates/opening.ts';
 import { dateRule, type Moments, momentsOf } from './dates/schedule.ts';
@@ -71,9 +72,13 @@ export interface CompiledJourneys {
   readonly bySchedule: ReadonlyMap<string, readonly CompiledJourney[]>;
   /** Every event name that may matter to somebody: triggers, waits, goals and exit criteria of all versions. */
   readonly eventNames: ReadonlySet<string>;
+  /** The universal hold-out, where the shop has one. */
+  readonly holdOut: HoldOutSettings | undefined;
 }
 
 export const DEFINITION_KIND = 'journey';
+/** Settings of segmentation that journeys go by. */
+export const HOLD_OUT_KIND = 'hold_out';
 
 export function segmentKey(segmentId: string, entered: boolean): string {
   return entered ? `+${segmentId}` : `-${segmentId}`;
@@ -107,6 +112,7 @@ export function compileJourneys(active: readonly Definition[], compiled: Compile
     byTrait: new Map<string, CompiledJourney[]>(),
     bySchedule: new Map<string, CompiledJourney[]>(),
     eventNames: new Set<string>(),
+    holdOut: holdOutIn(active),
   };
   const journeys = active.flatMap((definition) =>
     definition.kind === DEFINITION_KIND ? (ready(definition, compiled) ?? []) : [],
@@ -122,6 +128,15 @@ export function compileJourneys(active: readonly Definition[], compiled: Compile
     indexTrigger(journey, journey.current.definition.trigger, index);
   }
   return index;
+}
+
+function holdOutIn(active: readonly Definition[]): HoldOutSettings | undefined {
+  const found = active.find(({ kind }) => kind === HOLD_OUT_KIND);
+  try {
+    return found && HoldOutSettings.decode(found.body);
+  } catch {
+    return undefined;
+  }
 }
 
 /** The more important first, then by id: several journeys one event concerns always come in the same order. */

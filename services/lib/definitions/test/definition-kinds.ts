@@ -7,7 +7,13 @@ import { Aggregation, ComputedTrait } from '#gen/recur/profile/v1/computed_trait
 import { CompletenessSettings } from '#gen/recur/profile/v1/settings.ts';
 import { Tag, TagFamily } from '#gen/recur/profile/v1/tag.ts';
 import { TraitType, TraitValueType } from '#gen/recur/profile/v1/trait_type.ts';
-import { CustomerList, LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
+import {
+  CustomerList,
+  HoldOutSettings,
+  LifecycleSettings,
+  RfmSettings,
+  Segment,
+} from '#gen/recur/segmentation/v1/segment.ts';
 import type { MessageCodec } from '../store.ts';
 
 /** A definition as a test handles it. */
@@ -226,6 +232,11 @@ export const SETTINGS: readonly Settings[] = [
     ...{ kind: 'lifecycle', message: LifecycleSettings, service: 'segmentation', method: 'LifecycleSettings' },
     bad: [{ lostDays: 1 }, 'lost_days'],
     change: (n: number) => ({ activeOrders: 2, loyalOrders: 5, atRiskDays: 10 + n, lostDays: 180 }),
+  },
+  {
+    ...{ kind: 'hold_out', message: HoldOutSettings, service: 'segmentation', method: 'HoldOutSettings' },
+    bad: [{ percent: 60 }, 'percent'],
+    change: (n: number) => ({ percent: n + 1, salt: 'x', startTimeMs: 0 }),
   },
   {
     ...{ kind: 'completeness', message: CompletenessSettings, service: 'profile', method: 'CompletenessSettings' },

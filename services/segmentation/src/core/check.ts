@@ -10,6 +10,7 @@ import type {
 } from '#gen/recur/segmentation/v1/rule.ts';
 import type {
   CustomerList,
+  HoldOutSettings,
   LifecycleSettings,
   ReplenishmentRhythm,
   RfmSettings,
@@ -39,6 +40,7 @@ const MAX_VALUES = 100;
 const MAX_VALUE_LENGTH = 500;
 const MAX_WORDS = 20;
 const MAX_SALT = 64;
+const LATEST_MS = Date.UTC(2100, 0);
 const MAX_RHYTHMS = 50;
 /** Ten years. */
 const MAX_ELAPSED_DAYS = 3650;
@@ -52,6 +54,14 @@ export function checkSegment(segment: Segment): Violation[] {
   check.length('description', segment.description, 0, 2000);
   if (segment.rule === undefined) check.fail('rule', 'must be set');
   else check.rule('rule', segment.rule, 1);
+  return check.violations;
+}
+
+export function checkHoldOutSettings({ percent, salt, startTimeMs }: HoldOutSettings): Violation[] {
+  const check = new Check();
+  check.number('percent', percent, 0, 50);
+  check.length('salt', salt, 0, MAX_SALT);
+  check.number('start_time_ms', startTimeMs, 0, LATEST_MS);
   return check.violations;
 }
 
@@ -114,6 +124,7 @@ const CONDITIONS = [
   'computedTrait',
   'tag',
   'list',
+  'holdOut',
 ] as const;
 
 /** Collects what is wrong; stops telling after 20. */

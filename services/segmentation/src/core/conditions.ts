@@ -7,11 +7,11 @@ import type {
   TagCondition,
   TraitCondition,
 } from '#gen/recur/segmentation/v1/rule.ts';
+import { bucketOf, isHeldOut } from '#lib/buckets/buckets.ts';
 import { eventAmount, eventCount, type Facts, findEvent, findTrait, traitValue } from '#lib/facts/facts.ts';
 import { type Interval, interval, within } from './bounds.ts';
 import { inUnits } from './counting.ts';
 import {
-  bucketOf,
   CATEGORY_FIGURES,
   categoryFigure,
   DAY_MS,
@@ -80,6 +80,10 @@ export function compileCondition(rule: Rule): Test {
       return bucket >= from && bucket < to;
     };
   }
+  if (rule.holdOut !== undefined) {
+    const wanted = rule.holdOut;
+    return ({ holdOut, customerId }) => isHeldOut(holdOut, customerId) === wanted;
+  }
   const { segment } = rule;
   return (view) => view.members.has(segment);
 }
@@ -93,7 +97,7 @@ function cost(rule: Rule): number {
   const parts = rule.not !== undefined ? [rule.not] : [...rule.all, ...rule.any];
   if (parts.length > 0) return parts.reduce((sum, part) => sum + cost(part), 0);
   if (rule.rfm || rule.lifecycle || rule.identified !== undefined) return 1;
-  if (rule.segment !== '' || rule.source || rule.bucket || rule.tag) return 2;
+  if (rule.segment !== '' || rule.source || rule.bucket || rule.holdOut !== undefined || rule.tag) return 2;
   // Worked out once for all conditions on orders.
   if (rule.orders || rule.category) return 3;
   if (rule.trait || rule.list || rule.sequence || rule.computedTrait) return 4;

@@ -69,27 +69,5 @@ export function categoryFigure(facts: Facts, name: string, figure: CategoryFigur
   return findCategory(facts, name)?.[figure] ?? 0;
 }
 
-/** Place of a customer in the shares of a salt: 0 to 9,999, hundredths of a percent. */
-export function bucketOf(salt: string, customerId: string): number {
-  return Math.floor((hash32(customerId, Math.imul(fnv(FNV_OFFSET, salt), FNV_PRIME)) / 0x1_0000_0000) * 10_000);
-}
-
-const FNV_OFFSET = 0x811c9dc5;
-const FNV_PRIME = 0x01000193;
-
-function fnv(from: number, text: string): number {
-  let h = from;
-  for (let i = 0; i < text.length; i++) h = Math.imul(h ^ text.charCodeAt(i), FNV_PRIME);
-  return h;
-}
-
-/** 32 bits, evenly spread. FNV alone leaves neighbouring ids in neighbouring places: mixed by murmur3's finaliser. */
-export function hash32(text: string, from = FNV_OFFSET): number {
-  let h = fnv(from, text);
-  h = Math.imul(h ^ (h >>> 16), 0x85ebca6b);
-  h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-  return (h ^ (h >>> 16)) >>> 0;
-}
-
 /** One text for one value, so that 1 and "1" differ. */
 export const scalarKey = (value: unknown): string => JSON.stringify(value) ?? '';

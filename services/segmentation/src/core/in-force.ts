@@ -1,9 +1,9 @@
-import { LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
+import { HoldOutSettings, LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
 import type { ShopZone } from '#lib/facts/facts.ts';
 import { type Definitions, Plan } from './plan.ts';
 
 /** Kinds of definitions segmentation owns; settings have one definition of their kind, with this id. */
-export const KINDS = { segment: 'segment', rfm: 'rfm', lifecycle: 'lifecycle' } as const;
+export const KINDS = { segment: 'segment', rfm: 'rfm', lifecycle: 'lifecycle', holdOut: 'hold_out' } as const;
 export const SETTINGS_ID = 'default';
 
 /** As the kit hands them over. */
@@ -57,10 +57,12 @@ function decode(active: readonly ActiveDefinition[]): Definitions {
   const segments: Segment[] = [];
   let rfm: RfmSettings | undefined;
   let lifecycle: LifecycleSettings | undefined;
+  let holdOut: HoldOutSettings | undefined;
   for (const { kind, id, revision, body } of active) {
     if (kind === KINDS.segment) segments.push({ ...Segment.decode(body), id, revision });
     else if (kind === KINDS.rfm) rfm = { ...RfmSettings.decode(body), revision };
     else if (kind === KINDS.lifecycle) lifecycle = { ...LifecycleSettings.decode(body), revision };
+    else if (kind === KINDS.holdOut) holdOut = { ...HoldOutSettings.decode(body), revision };
   }
-  return { segments, rfm, lifecycle };
+  return { segments, rfm, lifecycle, holdOut };
 }

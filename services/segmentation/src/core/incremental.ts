@@ -73,6 +73,7 @@ export class Incremental {
     view.members = state.members;
     view.told = state.told;
     view.purchases = state.purchases;
+    view.holdOut = plan.holdOut;
     view.rfmClass = state.rfmClass;
     view.lifecycleStage = state.lifecycleStage;
     view.now = now;
@@ -244,6 +245,11 @@ export class Incremental {
     const number = this.#plan.numbers.get(segmentId);
     if (number !== undefined) this.#plan.dirty.add(number);
     else this.#plan.dirty.addAll(this.#plan.readers.get(segmentId) ?? []);
+  }
+
+  /** Marks those that ask for the universal hold-out: its settings changed. */
+  markHeldOut(): void {
+    this.#plan.dirty.addAll(this.#plan.heldOut);
   }
 
   /** The customer leaves a segment that is no longer defined. */

@@ -59,6 +59,7 @@ const rule: Shape = {
   },
   tag: { id: 'string', values: names },
   list: { id: 'string' },
+  hold_out: 'boolean',
 };
 const segment: Shape = { id: 'string', display_name: 'string', description: 'string', rule };
 

@@ -1,5 +1,5 @@
 import type { Rule } from '#gen/recur/segmentation/v1/rule.ts';
-import type { LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
+import type { HoldOutSettings, LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
 import type { ShopZone } from '#lib/facts/facts.ts';
 import { Dirty, type Listeners, WordWatch } from './bounds.ts';
 import { type SegmentMove, segmentMove } from './changes.ts';
@@ -13,7 +13,7 @@ import { conditionsOf, inOrder } from './references.ts';
 import { DEFAULT_RFM } from './rfm.ts';
 import { SearchWatch } from './search-watch.ts';
 import { computedKey, tagKey } from './told.ts';
-import { View } from './view.ts';
+import { NO_HOLD_OUT, View } from './view.ts';
 import { CategoryWatch, OrdersWatch, TraitWatch } from './watches.ts';
 
 /** Everything in force at a point of the log. */
@@ -21,6 +21,7 @@ export interface Definitions {
   readonly segments: readonly Segment[];
   readonly rfm?: RfmSettings | undefined;
   readonly lifecycle?: LifecycleSettings | undefined;
+  readonly holdOut?: HoldOutSettings | undefined;
 }
 
 export interface CompiledSegment {
@@ -38,6 +39,7 @@ export class Plan {
   readonly segments: readonly CompiledSegment[];
   readonly rfm: RfmSettings;
   readonly lifecycle: LifecycleSettings;
+  readonly holdOut: HoldOutSettings;
   readonly numbers = new Map<string, number>();
 
   readonly events = new Map<string, EventWatch>();
@@ -52,6 +54,7 @@ export class Plan {
   readonly rfmClass = new WordWatch();
   readonly lifecycleStage = new WordWatch();
   readonly identified: Listeners = [];
+  readonly heldOut: Listeners = [];
   /** By key of what profile tells. */
   readonly told = new WordWatch();
   /** By segment id: who refers to it. */
@@ -74,6 +77,7 @@ export class Plan {
   constructor(definitions: Definitions, zone: ShopZone) {
     this.rfm = inForce(definitions.rfm ?? DEFAULT_RFM);
     this.lifecycle = definitions.lifecycle ?? DEFAULT_LIFECYCLE;
+    this.holdOut = definitions.holdOut ?? NO_HOLD_OUT;
     const ordered = inOrder(definitions.segments);
     this.segments = ordered.map(({ id, revision, rule }) => ({
       id,
@@ -109,6 +113,7 @@ export class Plan {
     } else if (rule.search) this.searches.watch(segment, rule.search.words, rule.search.days);
     else if (rule.source) for (const source of rule.source.in) this.sources.watch(segment, source);
     else if (rule.identified !== undefined) this.identified.push(segment);
+    else if (rule.holdOut !== undefined) this.heldOut.push(segment);
     else if (rule.computedTrait) this.told.watch(segment, computedKey(rule.computedTrait.id));
     else if (rule.tag) this.told.watch(segment, tagKey(rule.tag.id));
     else if (rule.rfm) for (const id of rule.rfm.in) this.rfmClass.watch(segment, id);
@@ -139,7 +144,7 @@ function keyed<W>(watches: Map<string, W>, name: string, Watch: new (name: strin
   return watch;
 }
 
-/** Three-valued: undefined when it depends on a bucket. */
+/** Three-valued: undefined when it depends on a bucket or the hold-out. */
 function blank(rule: Rule, nobody: View, known: ReadonlyMap<string, boolean | undefined>): boolean | undefined {
   if (rule.all.length > 0)
     return join(
@@ -155,7 +160,7 @@ function blank(rule: Rule, nobody: View, known: ReadonlyMap<string, boolean | un
     const holds = blank(rule.not, nobody, known);
     return holds === undefined ? undefined : !holds;
   }
-  if (rule.bucket !== undefined) return undefined;
+  if (rule.bucket !== undefined || rule.holdOut !== undefined) return undefined;
   return rule.segment !== ''
     ? known.has(rule.segment)
       ? known.get(rule.segment)

@@ -1,4 +1,4 @@
-import { hash32 } from './figures.ts';
+import { hash32 } from '#lib/buckets/buckets.ts';
 
 /** What is compared with the thresholds. */
 export interface Rfm {

@@ -1,8 +1,12 @@
+import type { HoldOutSettings } from '#gen/recur/segmentation/v1/segment.ts';
 import type { Search } from '#gen/recur/segmentation/v1/state.ts';
 import { type Facts, newFacts, type OrderFigures, orderFigures, type ShopZone, topCategory } from '#lib/facts/facts.ts';
 import { Members } from './members.ts';
 import { Purchases } from './purchases.ts';
 import { Told } from './told.ts';
+
+/** In force until somebody says otherwise. */
+export const NO_HOLD_OUT: HoldOutSettings = { percent: 0, salt: '', startTimeMs: 0, revision: 0 };
 
 /** What rules may ask about a customer at a moment. Reused for every customer; figures are worked out once when asked for. */
 export class View {
@@ -13,6 +17,7 @@ export class View {
   members = new Members();
   told = new Told();
   purchases = new Purchases();
+  holdOut: HoldOutSettings = NO_HOLD_OUT;
   rfmClass = '';
   lifecycleStage = '';
   #now = 0;

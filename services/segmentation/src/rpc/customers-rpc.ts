@@ -128,6 +128,7 @@ export class CustomersRpc {
     await this.#counters.ready(segment.rule, call);
     const holds = compileRule(withLists(withCounters(segment.rule), made));
     const view = new View(this.#zone);
+    view.holdOut = this.#catalogue.holdOut;
     const sample: string[] = [];
     let matched = 0;
     const walk = await this.#walk(call, (customerId, state, now) => {

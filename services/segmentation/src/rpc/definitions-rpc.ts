@@ -1,4 +1,10 @@
-import { CustomerList, LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
+import {
+  CustomerList,
+  HoldOutSettings,
+  LifecycleSettings,
+  RfmSettings,
+  Segment,
+} from '#gen/recur/segmentation/v1/segment.ts';
 import type * as api from '#gen/recur/segmentation/v1/segmentation_service.ts';
 import { DefinitionCalls, updateSettings } from '#lib/definitions/calls.ts';
 import { Turns } from '#lib/definitions/turns.ts';
@@ -12,6 +18,7 @@ import { DEFAULT_LIFECYCLE } from '../core/lifecycle.ts';
 import { LIST_KIND, withLists } from '../core/lists.ts';
 import { LIFECYCLE_KEPT, type Look, RFM_KEPT } from '../core/looks.ts';
 import { DEFAULT_RFM, RFM_CLASSES } from '../core/rfm.ts';
+import { NO_HOLD_OUT } from '../core/view.ts';
 import type { Catalogue } from '../store/catalogue.ts';
 import { type DefinitionStores, listsMade } from '../store/definition-stores.ts';
 import type { Counters } from './counters.ts';
@@ -146,6 +153,16 @@ export class DefinitionsRpc {
     const [message, initial] = [LifecycleSettings, DEFAULT_LIFECYCLE];
     const place = { ...this.#place, store, kind: KINDS.lifecycle, message, initial, complete };
     return { settings: await updateSettings(place, given, requestId, call) };
+  }
+
+  getHoldOut(): api.GetHoldOutSettingsResponse {
+    return { settings: this.#catalogue.holdOut };
+  }
+
+  async updateHoldOut({ settings, requestId }: api.UpdateHoldOutSettingsRequest, call: Call) {
+    const { holdOut: store } = this.#stores;
+    const place = { ...this.#place, store, kind: KINDS.holdOut, message: HoldOutSettings, initial: NO_HOLD_OUT };
+    return { settings: await updateSettings(place, settings, requestId, call) };
   }
 
   get #place() {

@@ -27,6 +27,8 @@ export function segmentationRpc(
     updateRfmSettings: (request, call) => definitions.updateRfm(request, call),
     getLifecycleSettings: () => definitions.getLifecycle(),
     updateLifecycleSettings: (request, call) => definitions.updateLifecycle(request, call),
+    getHoldOutSettings: () => definitions.getHoldOut(),
+    updateHoldOutSettings: (request, call) => definitions.updateHoldOut(request, call),
     listCustomerSegments: (request) => customers.listCustomerSegments(request),
     listSegmentMembers: (request, call) => customers.listSegmentMembers(request, call),
     evaluateSegment: (request, call) => customers.evaluateSegment(request, call),

@@ -1,12 +1,13 @@
 import { Aggregation, ComputedTrait } from '#gen/recur/profile/v1/computed_trait.ts';
 import type { Rule } from '#gen/recur/segmentation/v1/rule.ts';
-import { LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
+import { HoldOutSettings, LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
 import type { DefinitionSource } from '#lib/definitions/watch.ts';
 import type { ActiveDefinition } from '#lib/stream/processor.ts';
 import { KINDS } from '../core/in-force.ts';
 import { DEFAULT_LIFECYCLE } from '../core/lifecycle.ts';
 import type { ProfileDefinitions } from '../core/references.ts';
 import { DEFAULT_RFM } from '../core/rfm.ts';
+import { NO_HOLD_OUT } from '../core/view.ts';
 
 /** Kinds of profile's definitions that rules refer to. */
 export const PROFILE_KINDS = { computedTrait: 'computed_trait', tag: 'tag' } as const;
@@ -18,6 +19,7 @@ export class Catalogue {
   readonly #revisions = new Map<string, number>();
   #rfm: RfmSettings = DEFAULT_RFM;
   #lifecycle: LifecycleSettings = DEFAULT_LIFECYCLE;
+  #holdOut: HoldOutSettings = NO_HOLD_OUT;
 
   readonly #computedTraits = new Map<string, boolean>();
   readonly #tags = new Set<string>();
@@ -42,7 +44,13 @@ export class Catalogue {
       this.#lifecycle = deleted
         ? DEFAULT_LIFECYCLE
         : newer(this.#lifecycle, { ...LifecycleSettings.decode(body), revision });
+    } else if (kind === KINDS.holdOut) {
+      this.#holdOut = deleted ? NO_HOLD_OUT : newer(this.#holdOut, { ...HoldOutSettings.decode(body), revision });
     }
+  }
+
+  get holdOut(): HoldOutSettings {
+    return this.#holdOut;
   }
 
   put(segment: Segment): void {

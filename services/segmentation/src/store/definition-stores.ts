@@ -1,11 +1,18 @@
 import { status } from '@grpc/grpc-js';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Rule } from '#gen/recur/segmentation/v1/rule.ts';
-import { CustomerList, LifecycleSettings, RfmSettings, Segment } from '#gen/recur/segmentation/v1/segment.ts';
+import {
+  CustomerList,
+  HoldOutSettings,
+  LifecycleSettings,
+  RfmSettings,
+  Segment,
+} from '#gen/recur/segmentation/v1/segment.ts';
 import { DefinitionStore } from '#lib/definitions/store.ts';
 import { RpcError } from '#lib/rpc/errors.ts';
 import {
   checkCustomerList,
+  checkHoldOutSettings,
   checkLifecycleSettings,
   checkRfmSettings,
   checkSegment,
@@ -21,6 +28,7 @@ export interface DefinitionStores {
   readonly lists: DefinitionStore<CustomerList>;
   readonly rfm: DefinitionStore<RfmSettings>;
   readonly lifecycle: DefinitionStore<LifecycleSettings>;
+  readonly holdOut: DefinitionStore<HoldOutSettings>;
 }
 
 export async function openStores(
@@ -38,7 +46,8 @@ export async function openStores(
   const lifecycle = await open(KINDS.lifecycle, LifecycleSettings, async (settings) =>
     checkLifecycleSettings(settings),
   );
-  return { segments, lists, rfm, lifecycle };
+  const holdOut = await open(KINDS.holdOut, HoldOutSettings, async (settings) => checkHoldOutSettings(settings));
+  return { segments, lists, rfm, lifecycle, holdOut };
 }
 
 interface Message<T> {

@@ -28,6 +28,10 @@ const REASONS: Readonly<Record<string, Said>> = {
   reentry_never: say('whoever was in it once does not enter again', '进入过一次后不可再次进入'),
   journey_paused: say('the journey was paused', '旅程已暂停'),
   hold_out: say('the customer is in the hold-out, which gets nothing', '客户属于对照组,不接收任何内容'),
+  universal_hold_out: say(
+    'the customer is in the universal hold-out, which gets no marketing',
+    '客户属于全局对照组,不接收任何营销消息',
+  ),
   goal: say('the goal was reached', '已达成目标'),
   journey_stopped: say('the journey was stopped', '旅程已停止'),
   journey_deleted: say('the journey was deleted', '旅程已删除'),
