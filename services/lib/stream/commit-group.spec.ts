@@ -88,3 +88,12 @@ test('is committed when it is old or large', () => {
   large.add(result({}), 16_384, false, 0);
   expect(large.full(0)).toBe(true);
 });
+
+test('who waits for outside work does not wait for a full group', () => {
+  const group = new CommitGroup(START);
+  group.add(result({ pending: new Map([['settled', null]]) }), 1, false, 0);
+  expect(group.full(20)).toBe(false);
+  group.add(result({ pending: new Map([['send', { customerId: 'a', bytes: new Uint8Array(1) }]]) }), 1, false, 15);
+  expect(group.full(9)).toBe(false);
+  expect(group.full(20)).toBe(true);
+});

@@ -6,6 +6,8 @@ import { before, type DueTimer } from './timers.ts';
 /** Steps, and time, after which a group is committed though more is waiting: what a crash makes the next owner compute again. */
 const MAX_STEPS = 16_384;
 const MAX_MS = 250;
+/** The same with outside work among it: that is begun after the commit, and a customer waits for it. */
+const MAX_WORK_MS = 10;
 
 /** What a commit writes besides states. */
 export type Commit = Pick<BatchResult, 'timers' | 'pending' | 'definitions' | 'position'> & {
@@ -29,6 +31,7 @@ export class CommitGroup implements Commit {
   private steps = 0;
   private batches = 0;
   private since = 0;
+  private hasWork = false;
 
   constructor(position: Position) {
     this.position = position;
@@ -49,6 +52,7 @@ export class CommitGroup implements Commit {
     }
     for (const [key, work] of result.pending) {
       this.pending.set(key, work);
+      if (work) this.hasWork = true;
       this.recovered.set(key, recovered);
       if (trace !== undefined) this.traces.set(key, trace);
     }
@@ -59,7 +63,7 @@ export class CommitGroup implements Commit {
 
   /** Whether to commit now, when more is waiting. */
   full(now: number): boolean {
-    return this.steps >= MAX_STEPS || now - this.since >= MAX_MS;
+    return this.steps >= MAX_STEPS || now - this.since >= (this.hasWork ? MAX_WORK_MS : MAX_MS);
   }
 
   /** Outside work that is to be begun once the group is committed. */
