@@ -127,10 +127,11 @@ async function bytesPerWait(redisUrl: string, partitions: number) {
       const tag = stageTag('journey', partition);
       found.timers += await redis.zcard(`${tag}:t`);
       found.timerBytes += Number(await redis.call('MEMORY', 'USAGE', `${tag}:t`, 'SAMPLES', String(SAMPLE)));
-      const customers = await redis.zrange(`${tag}:c`, '0', String(Math.ceil(SAMPLE / partitions)));
-      for (const id of customers) {
-        found.states++;
-        found.stateBytes += Number(await redis.memory('USAGE', `${tag}:s:${id}`));
+      // Customers are in buckets: the share of each in its own.
+      const buckets = ['', ...(await redis.zrange(`${tag}:b`, '0', String(Math.ceil(SAMPLE / partitions / 32))))];
+      for (const low of buckets) {
+        found.states += await redis.hlen(`${tag}:b:${low}`);
+        found.stateBytes += Number(await redis.memory('USAGE', `${tag}:b:${low}`));
       }
     }
     const [timer, state] = [found.timerBytes / found.timers, found.stateBytes / found.states];

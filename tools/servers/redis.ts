@@ -67,6 +67,8 @@ save ""
 # State is never thrown away to make room: writes are refused instead.
 maxmemory-policy noeviction
 hash-max-listpack-entries 512
+# States are in hashes of some 32; those whose values are shorter than this take no room beside them.
+hash-max-listpack-value 2048
 ${config}
 `;
 }

@@ -14,13 +14,13 @@ import { ROOT } from '#tools/servers/node.ts';
 /** Enough of each kind to meet what a field may hold; few enough to be read by people. */
 const FRAMES_A_KIND = 2;
 const STATES_A_SERVICE = 4;
-/** The order of these: the kinds of state each service keeps, as Redis patterns. */
+/** The order of these: the kinds of state each service keeps, as Redis patterns: keys, and buckets of a hash for several. */
 const STATES = {
   identity: ['{identity.0}:n:*'],
-  profile: ['{profile.*}:s:*'],
-  segmentation: ['{segmentation.*}:s:*'],
-  journey: ['{journey.*}:s:*'],
-  messaging: ['{messaging.*}:s:*'],
+  profile: ['{profile.*}:s:*', '{profile.*}:b:*'],
+  segmentation: ['{segmentation.*}:s:*', '{segmentation.*}:b:*'],
+  journey: ['{journey.*}:s:*', '{journey.*}:b:*'],
+  messaging: ['{messaging.*}:s:*', '{messaging.*}:b:*'],
 } as const;
 
 const KINDS = ['event', 'profile', 'segment', 'step', 'delivery', 'outcome', 'definition.*', 'handover.*.*'];
@@ -115,6 +115,11 @@ async function statesOf(redisUrl: string, patterns: readonly string[]): Promise<
   for (const pattern of patterns) keys.push(...(await redis.keys(pattern)));
   const found: Written[] = [];
   for (const where of keys.sort()) {
+    const [tag] = where.split(':b:');
+    const states = where.includes(':b:') ? await redis.hgetallBuffer(where) : {};
+    for (const [id, bytes] of Object.entries(states))
+      found.push({ where: `${tag}:s:${id}`, bytes: bytes.toString('base64') });
+    if (where.includes(':b:')) continue;
     const bytes = await redis.getBuffer(where);
     if (bytes !== null) found.push({ where, bytes: bytes.toString('base64') });
   }

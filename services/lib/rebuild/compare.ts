@@ -1,5 +1,7 @@
 import type { Redis } from 'ioredis';
-import { stageTag, stateKey } from '#lib/stream/partition-store.ts';
+import { customersAfter, directoryKey, findStates, WRITE } from '#lib/stream/buckets.ts';
+import { BUCKETS, layoutKey, readLayout } from '#lib/stream/layout.ts';
+import { stageTag } from '#lib/stream/partition-store.ts';
 
 /** One thing that is not the same. `have` is what is live, `want` what the fold gives; null where there is none. */
 export interface Difference {
@@ -43,21 +45,21 @@ export async function compare(sides: Sides, known: readonly string[]): Promise<C
   const [have, want] = await Promise.all([live.getBuffer(at), scratch.getBuffer(at)]);
   if (!same(have, want)) put({ what: 'position', id: '', have, want });
 
-  const customers = await membersOf(scratch, `${tag}:c`);
+  const customers = new Set(await walked(scratch, tag));
   const extra = known.filter((id) => !customers.has(id));
   let states = 0;
-  for (const page of pages([...customers.keys(), ...extra])) {
-    const keys = page.map((id) => stateKey(tag, id));
-    const [ours, theirs] = await Promise.all([live.mgetBuffer(...keys), scratch.mgetBuffer(...keys)]);
+  for (const page of pages([...customers, ...extra])) {
+    const [ours, theirs] = await Promise.all([findStates(live, tag, page), findStates(scratch, tag, page)]);
     page.forEach((id, i) => {
       const [a = null, b = null] = [ours[i], theirs[i]];
       if (a !== null) states++;
       if (!same(a, b) && !(a && b && sameAnew(a, b, anew))) put({ what: 'state', id, have: a, want: b });
     });
   }
-  if (indexed) {
-    const index = await membersOf(live, `${tag}:c`);
-    for (const id of union(index.keys(), customers.keys()))
+  // Who is in a bucket needs no index.
+  if (indexed && !(await inBuckets(live, tag))) {
+    const index = new Set((await membersOf(live, `${tag}:c`)).keys());
+    for (const id of union(index, customers))
       if (index.has(id) !== customers.has(id))
         put({ what: 'index', id, have: flag(index, id), want: flag(customers, id) });
   }
@@ -78,10 +80,24 @@ const HASHES = [
   ['definition', ':d'],
 ] as const;
 
-/** Live customers of a partition, by their keys. */
+const inBuckets = async (redis: Redis, tag: string): Promise<boolean> =>
+  readLayout(tag, await redis.get(layoutKey(tag))) >= BUCKETS;
+
+/** Customers in buckets, and in the index. */
+async function walked(redis: Redis, tag: string): Promise<string[]> {
+  const found: string[] = [];
+  for (let page: string[] = []; ; ) {
+    page = await customersAfter(redis, tag, page.at(-1) ?? '', PAGE);
+    found.push(...page);
+    if (page.length < PAGE) return found;
+  }
+}
+
+/** Live customers of a partition: those in buckets, and those who have keys. */
 export async function customersOf(redis: Redis, stage: string, partition: number): Promise<string[]> {
-  const prefix = `${stageTag(stage, partition)}:s:`;
-  const found = new Set<string>();
+  const tag = stageTag(stage, partition);
+  const prefix = `${tag}:s:`;
+  const found = new Set(await walked(redis, tag));
   for (let cursor = '0'; ; ) {
     const [next, keys] = await redis.scan(cursor, 'MATCH', `${prefix}*`, 'COUNT', 5_000);
     for (const key of keys) found.add(key.slice(prefix.length));
@@ -90,13 +106,22 @@ export async function customersOf(redis: Redis, stage: string, partition: number
   }
 }
 
-/** Writes what the fold gives where it is not what is live, as long as `token` owns the partition. */
-const REPAIR = `
+/** Writes what the fold gives where it is not what is live, as long as `token` owns the partition. ARGV[2]: '1' with buckets. */
+const REPAIR = `${WRITE}
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'FENCED' end
 for i = 2, #KEYS do
-  local what, id, value = ARGV[i * 3 - 4], ARGV[i * 3 - 3], ARGV[i * 3 - 2]
+  local what, id, value = ARGV[i * 3 - 3], ARGV[i * 3 - 2], ARGV[i * 3 - 1]
   local gone = value == ''
-  if what == 'state' or what == 'position' then
+  if what == 'state' then
+    local dir, key = KEYS[i], keyOf(KEYS[i], id)
+    if ARGV[2] == '1' then
+      local low = bound(dir, id)
+      write(dir, low, id, value)
+      if full[low] then cut(dir, low, {}); full[low] = nil end
+      redis.call('DEL', key)
+      redis.call('ZREM', indexOf(dir), id)
+    elseif gone then redis.call('DEL', key) else redis.call('SET', key, value) end
+  elseif what == 'position' then
     if gone then redis.call('DEL', KEYS[i]) else redis.call('SET', KEYS[i], value) end
   elseif what == 'timer' or what == 'index' then
     if gone then redis.call('ZREM', KEYS[i], id) else redis.call('ZADD', KEYS[i], value, id) end
@@ -108,11 +133,21 @@ return 'OK'`;
 
 export async function repair({ live, stage, partition }: Sides, token: string, differences: readonly Difference[]) {
   const tag = stageTag(stage, partition);
-  const place = { position: ':position', timer: ':t', index: ':c', pending: ':p', definition: ':d' } as const;
+  const place = {
+    ...{
+      position: `${tag}:position`,
+      timer: `${tag}:t`,
+      index: `${tag}:c`,
+      pending: `${tag}:p`,
+      definition: `${tag}:d`,
+    },
+    state: directoryKey(tag),
+  } as const;
+  const buckets = (await inBuckets(live, tag)) ? '1' : '0';
   for (const page of pages(differences)) {
-    const keys = page.map(({ what, id }) => (what === 'state' ? stateKey(tag, id) : tag + place[what]));
+    const keys = page.map(({ what }) => place[what]);
     const values = page.flatMap(({ what, id, want }) => [what, id, want ?? '']);
-    const answer = await live.eval(REPAIR, keys.length + 1, `${tag}:owner`, ...keys, token, ...values);
+    const answer = await live.eval(REPAIR, keys.length + 1, `${tag}:owner`, ...keys, token, buckets, ...values);
     if (answer !== 'OK') throw new Error(`${tag}: another owner has taken over; nothing more was written, try again`);
   }
 }
@@ -142,8 +177,7 @@ function sameAnew(a: Buffer, b: Buffer, anew: Sides['anew']): boolean {
 
 const union = <T>(a: Iterable<T>, b: Iterable<T>): Set<T> => new Set([...a, ...b]);
 const text = (value: string | undefined): Buffer | null => (value === undefined ? null : Buffer.from(value));
-const flag = (index: ReadonlyMap<string, string>, id: string): Buffer | null =>
-  index.has(id) ? Buffer.from('0') : null;
+const flag = (index: ReadonlySet<string>, id: string): Buffer | null => (index.has(id) ? Buffer.from('0') : null);
 
 function* pages<T>(all: readonly T[]): Generator<readonly T[]> {
   for (let i = 0; i < all.length; i += PAGE) yield all.slice(i, i + PAGE);

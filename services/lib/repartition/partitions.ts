@@ -40,7 +40,7 @@ export class Partitions {
     const stores = new Map<string, PartitionStore>();
     const leases: Lease[] = [];
     const take = async (stage: string, p: number) => {
-      const lease = await Lease.acquire(redis, stage, p, WHO);
+      const lease = await Lease.acquire(redis, stage, p, WHO, stage === 'identity' ? undefined : 'kept');
       if (lease === undefined)
         throw new InUseError(`${stage}.${p} is being worked on: end all services but ingest first`);
       leases.push(lease);

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import { layoutKey, NEWEST } from './layout.ts';
+import { BUCKETS, BUCKETS_AND_KEYS, layoutKey } from './layout.ts';
 import { stageTag } from './partition-store.ts';
 
 /** How long an owner that went silent keeps its partitions, ms. */
@@ -15,8 +15,11 @@ export const RENEW_MS = 700;
 const ACQUIRE = `
 local held = redis.call('GET', KEYS[1])
 if held and string.sub(held, 1, #ARGV[2] + 1) ~= ARGV[2] .. '/' then return 0 end
-if ARGV[5] == 'newest' or (ARGV[5] == 'kept' and redis.call('EXISTS', KEYS[2]) == 0) then
-  if tonumber(redis.call('GET', KEYS[3]) or '1') < tonumber(ARGV[4]) then redis.call('SET', KEYS[3], ARGV[4]) end
+local begun = redis.call('EXISTS', KEYS[2]) == 1
+if ARGV[4] == 'newest' or (ARGV[4] == 'kept' and not begun) then
+  if tonumber(redis.call('GET', KEYS[3]) or '1') < ${BUCKETS} then
+    redis.call('SET', KEYS[3], begun and '${BUCKETS_AND_KEYS}' or '${BUCKETS}')
+  end
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[3])
 redis.call('SET', KEYS[2], ARGV[1])
@@ -35,7 +38,7 @@ type Scripted = Redis & {
   recurAcquire(
     ...keysAndArgs: [
       ...keys: [lease: string, owner: string, layout: string],
-      ...args: [token: string, replica: string, ms: number, newest: number, wanted: LayoutWanted | ''],
+      ...args: [token: string, replica: string, ms: number, wanted: LayoutWanted | ''],
     ]
   ): Promise<number>;
   recurRenew(lease: string, token: string, ms: number): Promise<number>;
@@ -77,7 +80,7 @@ export class Lease {
     const tag = stageTag(stage, partition);
     const token = `${replica}/${randomUUID()}`;
     const keys = [`${tag}:lease`, `${tag}:owner`, layoutKey(tag)] as const;
-    const taken = await scripted(redis).recurAcquire(...keys, token, replica, LEASE_MS, NEWEST, layout ?? '');
+    const taken = await scripted(redis).recurAcquire(...keys, token, replica, LEASE_MS, layout ?? '');
     return taken ? new Lease(scripted(redis), `${tag}:lease`, token) : undefined;
   }
 

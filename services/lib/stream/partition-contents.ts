@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis';
 import { type KeyedStageName, WIRING } from '#lib/topology/topology.ts';
+import { customersAfter } from './buckets.ts';
 import { stageTag } from './partition-store.ts';
 import type { DueTimer } from './timers.ts';
 
@@ -15,14 +16,41 @@ export interface StoredCustomers {
 
 const STAGES = Object.keys(WIRING) as KeyedStageName[];
 const STATE_KEY = new RegExp(`^\\{(${STAGES.join('|')})\\.(\\d+)\\}:s:(.+)$`, 's');
+const LAYOUT_KEY = new RegExp(`^\\{(${STAGES.join('|')})\\.(\\d+)\\}:layout$`);
 const SCANNED = 5_000;
 const PAGE = 1_000;
 
 /**
- * Customers with a state, merged ones too, of all stages in one walk over Redis, in no order. One may come twice; whoever is there
- * all the time comes.
+ * Customers with a state, merged ones too, of all stages: those with keys of their own in one walk over Redis, those in buckets
+ * partition by partition. One may come twice; whoever is there all the time comes.
  */
 export async function* storedCustomers(redis: Redis): AsyncGenerator<StoredCustomers> {
+  yield* customersWithKeys(redis);
+  // In order of id, whatever is written meanwhile: a bucket that is cut would be another key.
+  for (const { stage, partition } of await partitionsWithLayout(redis)) {
+    for (let page: string[] = []; ; ) {
+      page = await customersAfter(redis, stageTag(stage, partition), page.at(-1) ?? '', PAGE);
+      if (page.length > 0) yield { stage, partition, customerIds: page };
+      if (page.length < PAGE) break;
+    }
+  }
+}
+
+async function partitionsWithLayout(redis: Redis): Promise<{ stage: KeyedStageName; partition: number }[]> {
+  const keys = new Set<string>();
+  for (let cursor = '0'; ; ) {
+    const [next, found] = await redis.scan(cursor, 'MATCH', '{*}:layout', 'COUNT', SCANNED);
+    for (const key of found) keys.add(key);
+    cursor = next;
+    if (cursor === '0') break;
+  }
+  return [...keys].sort().flatMap((key) => {
+    const [, stage, partition] = LAYOUT_KEY.exec(key) ?? [];
+    return stage === undefined ? [] : [{ stage: stage as KeyedStageName, partition: Number(partition) }];
+  });
+}
+
+async function* customersWithKeys(redis: Redis): AsyncGenerator<StoredCustomers> {
   for (let cursor = '0'; ; ) {
     const [next, keys] = await redis.scan(cursor, 'MATCH', '{*}:s:*', 'COUNT', SCANNED);
     const found = new Map<string, { stage: KeyedStageName; partition: number; customerIds: string[] }>();
@@ -53,7 +81,7 @@ export async function storedTimers(redis: Redis, stage: KeyedStageName, partitio
   }
 }
 
-/** Whether a stage keeps an index of its customers: those that sweep do. */
+/** Whether a stage keeps an index of its customers: those that sweep do, in partitions without buckets. */
 export async function isIndexed(redis: Redis, stage: KeyedStageName, partitions: number): Promise<boolean> {
   const keys = Array.from({ length: partitions }, (_, p) => `${stageTag(stage, p)}:c`);
   const found = await Promise.all(keys.map((key) => redis.exists(key)));
@@ -73,5 +101,5 @@ export async function unindex(
 /** Forgets what is left of a partition without customers: where it stood, definitions, empty indexes. */
 export async function dropPartition(redis: Redis, stage: KeyedStageName, partition: number): Promise<void> {
   const tag = stageTag(stage, partition);
-  await redis.del(...['position', 'd', 'p', 't', 'c', 'owner', 'lease'].map((name) => `${tag}:${name}`));
+  await redis.del(...['position', 'd', 'p', 't', 'c', 'b', 'layout', 'owner', 'lease'].map((name) => `${tag}:${name}`));
 }

@@ -1,6 +1,7 @@
 import type { Redis } from 'ioredis';
 import { partitionOf } from '#lib/topology/topology.ts';
-import { stageTag, stateKey } from './partition-store.ts';
+import { findStates, statesAfter } from './buckets.ts';
+import { stageTag } from './partition-store.ts';
 import type { Codec } from './processor.ts';
 import { decodeEntry } from './states.ts';
 
@@ -32,7 +33,7 @@ export class StateReader<S> {
     const result: ({ customerId: string; state: S } | undefined)[] = at.map(() => undefined);
     let open = at.map((_, i) => i);
     for (let hop = 0; hop < MAX_HOPS && open.length > 0; hop++) {
-      const found = await Promise.all(open.map((i) => this.redis.getBuffer(this.key(at[i] as string))));
+      const found = await this.find(open.map((i) => at[i] as string));
       const again: number[] = [];
       open.forEach((i, n) => {
         const { state, mergedInto } = decodeEntry(found[n], this.codec);
@@ -52,15 +53,13 @@ export class StateReader<S> {
    */
   async scan(partition: number, cursor: string, limit: number): Promise<ScanPage<S>> {
     const tag = stageTag(this.stage, partition);
-    const from = cursor === '0' ? '-' : `(${cursor}`;
-    const ids = await this.redis.zrangebylex(`${tag}:c`, from, '+', 'LIMIT', '0', String(limit));
-    const values = ids.length > 0 ? await this.redis.mgetBuffer(ids.map((id) => stateKey(tag, id))) : [];
+    const found = await statesAfter(this.redis, tag, cursor === '0' ? '' : cursor, limit);
     const customers: { customerId: string; state: S }[] = [];
-    ids.forEach((customerId, i) => {
-      const { state } = decodeEntry(values[i], this.codec);
+    for (const { customerId, bytes } of found) {
+      const { state } = decodeEntry(bytes, this.codec);
       if (state !== undefined) customers.push({ customerId, state });
-    });
-    return { cursor: ids.length < limit ? '0' : (ids.at(-1) ?? '0'), customers };
+    }
+    return { cursor: found.length < limit ? '0' : (found.at(-1)?.customerId ?? '0'), customers };
   }
 
   /**
@@ -77,8 +76,26 @@ export class StateReader<S> {
     return position ? (JSON.parse(position) as { clock: number }).clock : 0;
   }
 
-  private key(customerId: string): string {
-    return stateKey(stageTag(this.stage, partitionOf(customerId, this.partitions)), customerId);
+  /** One call a partition, all at once. */
+  private async find(customerIds: readonly string[]): Promise<(Buffer | null | undefined)[]> {
+    const places = new Map<string, number[]>();
+    customerIds.forEach((id, i) => {
+      const tag = stageTag(this.stage, partitionOf(id, this.partitions));
+      const known = places.get(tag);
+      if (known) known.push(i);
+      else places.set(tag, [i]);
+    });
+    const states: (Buffer | null | undefined)[] = customerIds.map(() => undefined);
+    await Promise.all(
+      [...places].map(async ([tag, at]) => {
+        const ids = at.map((i) => customerIds[i] as string);
+        const found = await findStates(this.redis, tag, ids);
+        at.forEach((i, n) => {
+          states[i] = found[n];
+        });
+      }),
+    );
+    return states;
   }
 }
 

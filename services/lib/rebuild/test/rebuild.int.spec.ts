@@ -2,6 +2,7 @@ import { connect } from '@nats-io/transport-node';
 import { Redis } from 'ioredis';
 import { pino } from 'pino';
 import { afterEach, beforeEach, expect, it } from 'vitest';
+import { customersAfter, findStates } from '#lib/stream/buckets.ts';
 import type { StageSpec } from '#lib/stream/processor.ts';
 import { first, second } from '#lib/stream/test/chain.ts';
 import { Rig, testLog } from '#lib/stream/test/rig.ts';
@@ -63,24 +64,21 @@ it('names every key that is not what the log says, and repairs just these', asyn
   await rig.worker('a');
   await rig.feed(LOG.slice(0, 200));
   await rig.settled();
-  const [changed, gone] = (await live.keys('{profile.0}:s:*')).sort() as [string, string];
-  const state = (await live.getBuffer(changed)) as Buffer;
-  await live.set(changed, Buffer.from(state.map((byte) => byte ^ 1)));
-  await live.del(gone);
-  await live.set('{profile.1}:s:nobody', state);
+  const [changed, gone] = (await customersAfter(live, '{profile.0}', '', 2)) as [string, string];
+  const [state] = (await findStates(live, '{profile.0}', [changed])) as [Buffer];
+  const bucket = (partition: number) => `{profile.${partition}}:b:`;
+  await live.hset(bucket(0), changed, Buffer.from(state.map((byte) => byte ^ 1)));
+  await live.hdel(bucket(0), gone);
+  await live.hset(bucket(1), 'nobody', state);
   await live.zadd('{profile.1}:t', '99999', 'c1-1\u0000other');
-  const wrong = [
-    ...[changed, gone].map((key) => `0 state ${key.slice(14)}`),
-    '1 state nobody',
-    '1 timer c1-1\u0000other',
-  ];
+  const wrong = [...[changed, gone].map((id) => `0 state ${id}`), '1 state nobody', '1 timer c1-1\u0000other'];
   expect(differencesOf(await rebuild(first))).toEqual(wrong);
   expect(differencesOf(await rebuild(first, false, [1]))).toEqual(wrong.slice(2));
   // Only looked at so far.
-  expect(await live.exists(gone)).toBe(0);
+  expect(await live.hexists(bucket(0), gone)).toBe(0);
   expect((await rebuild(first, true)).map(({ repaired }) => repaired)).toEqual([2, 2]);
   expect(differencesOf(await rebuild(first))).toEqual([]);
-  expect(await live.getBuffer(changed)).toEqual(state);
+  expect(await live.hgetBuffer(bucket(0), changed)).toEqual(state);
   await rig.feed(LOG.slice(200));
   await rig.settled();
   expect(differencesOf([...(await rebuild(first)), ...(await rebuild(second))])).toEqual([]);

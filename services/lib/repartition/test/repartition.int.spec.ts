@@ -3,6 +3,8 @@ import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { clusterOf } from '#lib/boot/streams.ts';
+import { statesAfter } from '#lib/stream/buckets.ts';
+import { stageTag } from '#lib/stream/partition-store.ts';
 import { Rig } from '#lib/stream/test/rig.ts';
 import { partitionOf, STREAMS } from '#lib/topology/topology.ts';
 import { outlook, type Repartitioned, repartition } from '../repartition.ts';
@@ -77,10 +79,9 @@ async function customersIn(partitions: number): Promise<Record<string, string>> 
   const all: Record<string, string> = {};
   for (const stage of ['profile', 'segmentation']) {
     for (const p of NUMBERS.keys()) {
-      for (const key of await redis.keys(`{${stage}.${p}}:s:*`)) {
-        const id = key.slice(key.indexOf(':s:') + 3);
-        expect(partitionOf(id, partitions)).toBe(p);
-        all[`${stage} ${id}`] = ((await redis.getBuffer(key)) as Buffer).toString('hex');
+      for (const { customerId, bytes } of await statesAfter(redis, stageTag(stage, p), '', 10_000)) {
+        expect(partitionOf(customerId, partitions)).toBe(p);
+        all[`${stage} ${customerId}`] = bytes.toString('hex');
       }
       for (const timer of await redis.zrange(`{${stage}.${p}}:t`, '0', '-1'))
         all[`${stage} timer ${timer}`] = (await redis.zscore(`{${stage}.${p}}:t`, timer)) ?? '';

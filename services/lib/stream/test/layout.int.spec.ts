@@ -2,8 +2,9 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeEach, expect, test } from 'vitest';
 import { withServers } from '#tools/testkit/with-servers.ts';
 import { START } from '../batch.ts';
+import { customersAfter } from '../buckets.ts';
 import { CommitGroup } from '../commit-group.ts';
-import { layoutKey, NEWEST } from '../layout.ts';
+import { BUCKETS_AND_KEYS, layoutKey, NEWEST } from '../layout.ts';
 import { Lease } from '../lease.ts';
 import { PartitionStore, stageTag } from '../partition-store.ts';
 import { StateReader } from '../state-reader.ts';
@@ -66,12 +67,14 @@ test('one of the version before stays as it can read it', async () => {
 
 test('asked for the newest, states change as they are written, and both are read', async () => {
   await before('a', 'b');
-  expect(await write('b', 'newest')).toBe(NEWEST);
+  expect(await write('b', 'newest')).toBe(BUCKETS_AND_KEYS);
   // The setting may be taken back: what is is kept.
-  expect(await write('c', 'kept')).toBe(NEWEST);
+  expect(await write('c', 'kept')).toBe(BUCKETS_AND_KEYS);
   expect([await read('a'), await read('b'), await read('c')]).toEqual(['plain a', 'packed b', 'packed c']);
   const { customers } = await reader().scan(0, '0', 10);
   expect(customers.map(({ customerId }) => customerId)).toEqual(['a', 'b', 'c']);
+  expect(await redis.keys(`${TAG}:s:*`)).toEqual([`${TAG}:s:a`]);
+  expect(await customersAfter(redis, TAG, 'a', 10)).toEqual(['b', 'c']);
 });
 
 test('a layout of a newer version is refused', async () => {
