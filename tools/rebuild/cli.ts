@@ -5,7 +5,7 @@ import { WIRING } from '#lib/topology/topology.ts';
 import { openCluster } from '#tools/cluster/start.ts';
 import { ROOT } from '#tools/servers/node.ts';
 
-const SERVICES = Object.keys(WIRING);
+const SERVICES = ['identity', ...Object.keys(WIRING)];
 
 const HELP = `npm run rebuild -- <${SERVICES.join('|')}> [options]
 

@@ -50,7 +50,7 @@ export class Fold<S, D> {
     await scratch.set(`${stageTag(this.#spec.stage, partition)}:owner`, TOKEN);
     let failure: unknown;
     const deps: StageDeps = {
-      js: this.#muted(jetstream(nats, JETSTREAM_CALL)),
+      js: silenced(jetstream(nats, JETSTREAM_CALL), (unsaid) => this.#note(unsaid)),
       jsm: await jetstreamManager(nats, JETSTREAM_CALL),
       redis: scratch,
       partitions,
@@ -69,25 +69,24 @@ export class Fold<S, D> {
     if (failure !== undefined) throw failure;
   }
 
-  /** Reads as usual; what would be published is only looked at. */
-  #muted(js: JetStreamClient): JetStreamClient {
-    const publish = async (subject: string, payload?: Uint8Array | string): Promise<PubAck> => {
-      this.#note(subject, payload as Uint8Array);
-      return { stream: '', domain: '', seq: 0, duplicate: false };
-    };
-    const muted: Pick<JetStreamClient, 'consumers' | 'jetstreamManager' | 'publish'> = {
-      consumers: js.consumers,
-      jetstreamManager: (check) => js.jetstreamManager(check),
-      publish,
-    };
-    return muted as JetStreamClient;
-  }
-
   /** Ticks, requests of sweeps and dead letters are what every repeat says again. */
-  #note(subject: string, payload: Uint8Array): void {
-    const kind = subject.split('.')[2];
-    if (!subject.startsWith('log.') || (kind !== WIRING[this.#spec.stage].output && kind !== 'handover')) return;
-    const { records } = decodeFrame(payload);
-    if (records.length > 0) this.unsaid.push({ subject, records: records.length });
+  #note(unsaid: Unsaid): void {
+    const kind = unsaid.subject.split('.')[2];
+    if (kind === WIRING[this.#spec.stage].output || kind === 'handover') this.unsaid.push(unsaid);
   }
+}
+
+/** Reads as usual; of what would be published only records of the log are looked at. */
+export function silenced(js: JetStreamClient, note: (unsaid: Unsaid) => void): JetStreamClient {
+  const publish = async (subject: string, payload?: Uint8Array | string): Promise<PubAck> => {
+    const records = subject.startsWith('log.') ? decodeFrame(payload as Uint8Array).records.length : 0;
+    if (records > 0) note({ subject, records });
+    return { stream: '', domain: '', seq: 0, duplicate: false };
+  };
+  const silent: Pick<JetStreamClient, 'consumers' | 'jetstreamManager' | 'publish'> = {
+    consumers: js.consumers,
+    jetstreamManager: (check) => js.jetstreamManager(check),
+    publish,
+  };
+  return silent as JetStreamClient;
 }

@@ -7,7 +7,18 @@ import type { StageSpec } from '#lib/stream/processor.ts';
 import { splitTimerKey } from '#lib/stream/timers.ts';
 import { createLogger } from '#lib/telemetry/logger.ts';
 import type { Difference } from './compare.ts';
-import { type Rebuilt, rebuildStage } from './rebuild.ts';
+import { type RebuildParts, type Rebuilt, rebuildStage } from './rebuild.ts';
+
+/** What a service does when it is asked to rebuild. `Each`: what is found of one partition. */
+export interface RebuildCommand<Each> {
+  readonly stage: string;
+  readonly rebuild: (parts: RebuildParts, partitions: readonly number[]) => AsyncIterable<Each>;
+  /** Nothing is different, or nothing any more. */
+  readonly equal: (each: Each) => boolean;
+  /** For people, and for --json. */
+  readonly text: (each: Each) => string;
+  readonly plain: (each: Each) => object;
+}
 
 const HELP = `Folds the log through a service's own processor a second time, and compares what comes out with its live state, key by key,
 at the same place of the log. Publishes nothing and sends nothing.
@@ -25,16 +36,30 @@ Each partition is folded while its service goes on; then it is held, for the tim
 Exit code 0: equal, or repaired. 1: different, or it could not be compared. 2: bad options.`;
 
 /** How many differences of a partition are shown. */
-const SHOWN = 10;
+export const SHOWN = 10;
 const PREFIX = 'rebuild:';
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`);
 const progress = (text: string): void => void process.stderr.write(`${text}\n`);
 
 /** The command `rebuild` of a service. @param specOf its stage, in the shop's time zone */
-export async function rebuildMain<S, D>(specOf: (shopTimeZone: string) => StageSpec<S, D>): Promise<void> {
+export const rebuildMain = <S, D>(specOf: (shopTimeZone: string) => StageSpec<S, D>): Promise<void> =>
+  runRebuild((zone) => commandOf(specOf(zone)), HELP);
+
+function commandOf<S, D>(spec: StageSpec<S, D>): RebuildCommand<Rebuilt> {
+  return {
+    stage: spec.stage,
+    rebuild: (parts, partitions) => rebuildStage(spec, parts, partitions),
+    equal: ({ differences, repaired, unsaid }) => differences.length === repaired && unsaid.length === 0,
+    text: (each) => textOf(spec.stage, each),
+    plain,
+  };
+}
+
+/** Options, connections, what is said, and the exit code. */
+export async function runRebuild<Each>(commandIn: (shopTimeZone: string) => RebuildCommand<Each>, help: string) {
   try {
-    process.exitCode = await run(specOf);
+    process.exitCode = await run(commandIn, help);
   } catch (error) {
     const usage = (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS') || error instanceof ConfigError;
     progress(`${(error as Error).message}${usage ? ' Try --help.' : ''}`);
@@ -42,13 +67,13 @@ export async function rebuildMain<S, D>(specOf: (shopTimeZone: string) => StageS
   }
 }
 
-async function run<S, D>(specOf: (shopTimeZone: string) => StageSpec<S, D>): Promise<number> {
+async function run<Each>(commandIn: (shopTimeZone: string) => RebuildCommand<Each>, help: string): Promise<number> {
   const flag = { type: 'boolean', default: false } as const;
   const { values } = parseArgs({
     options: { partition: { type: 'string', multiple: true, default: [] }, repair: flag, json: flag, help: flag },
   });
   if (values.help) {
-    say(HELP);
+    say(help);
     return 0;
   }
   const wanted = values.partition.map(numberOf);
@@ -58,20 +83,17 @@ async function run<S, D>(specOf: (shopTimeZone: string) => StageSpec<S, D>): Pro
   const scratchUrl = settings.url('SCRATCH_REDIS_URL', ['redis:', 'rediss:'], { otherwise: redisUrl });
   const zone = settings.text('SHOP_TIME_ZONE', { otherwise: 'UTC' });
   settings.finish();
-  const spec = specOf(zone);
-  const nats = await connect({ ...addressesOf(natsUrl), name: `rebuild.${spec.stage}`, timeout: 5_000 });
+  const command = commandIn(zone);
+  const nats = await connect({ ...addressesOf(natsUrl), name: `rebuild.${command.stage}`, timeout: 5_000 });
   const live = new Redis(redisUrl, { commandTimeout: 30_000 });
   const scratch = new Redis(scratchUrl, { commandTimeout: 30_000, keyPrefix: PREFIX });
-  const logger = createLogger({ service: 'rebuild', replica: spec.stage, level: 'fatal' });
+  const logger = createLogger({ service: 'rebuild', replica: command.stage, level: 'fatal' });
   let equal = true;
   try {
-    for await (const each of rebuildStage(
-      spec,
-      { nats, live, scratch, logger, progress, repair: values.repair },
-      wanted,
-    )) {
-      equal &&= each.differences.length === each.repaired && each.unsaid.length === 0;
-      say(values.json ? JSON.stringify(plain(each)) : textOf(spec.stage, each));
+    const parts = { nats, live, scratch, logger, progress, repair: values.repair };
+    for await (const each of command.rebuild(parts, wanted)) {
+      equal &&= command.equal(each);
+      say(values.json ? JSON.stringify(command.plain(each)) : command.text(each));
     }
   } finally {
     live.disconnect();

@@ -89,7 +89,7 @@ class PartitionRebuild<S, D> {
   }
 
   async run(): Promise<Rebuilt> {
-    await this.#clean();
+    await cleanScratch(this.#parts.scratch, this.#tag);
     try {
       await this.#begin();
       await this.#catchUp();
@@ -104,7 +104,7 @@ class PartitionRebuild<S, D> {
         await new Promise((resolve) => setTimeout(resolve, BETWEEN_LOOKS_MS));
       }
     } finally {
-      await this.#clean();
+      await cleanScratch(this.#parts.scratch, this.#tag);
     }
   }
 
@@ -163,20 +163,20 @@ class PartitionRebuild<S, D> {
       throw new RebuildError(`${this.#tag} has no position in Redis: the stage has not begun, or folds it itself now.`);
     return { ...(JSON.parse(stored) as Until & { emitted: number }), stored };
   }
+}
 
-  async #clean(): Promise<void> {
-    const { scratch } = this.#parts;
-    const prefix = scratch.options.keyPrefix ?? '';
-    const bare = scratch.duplicate({ keyPrefix: '' });
-    try {
-      for (let cursor = '0'; ; ) {
-        const [next, keys] = await bare.scan(cursor, 'MATCH', `${prefix}${this.#tag}:*`, 'COUNT', 5_000);
-        if (keys.length > 0) await bare.unlink(...keys);
-        if (next === '0') return;
-        cursor = next;
-      }
-    } finally {
-      bare.disconnect();
+/** Deletes what a fold left, or an earlier one that was broken off. */
+export async function cleanScratch(scratch: Redis, tag: string): Promise<void> {
+  const prefix = scratch.options.keyPrefix ?? '';
+  const bare = scratch.duplicate({ keyPrefix: '' });
+  try {
+    for (let cursor = '0'; ; ) {
+      const [next, keys] = await bare.scanBuffer(cursor, 'MATCH', `${prefix}${tag}:*`, 'COUNT', 5_000);
+      if (keys.length > 0) await bare.unlink(...keys);
+      cursor = next.toString();
+      if (cursor === '0') return;
     }
+  } finally {
+    bare.disconnect();
   }
 }

@@ -130,8 +130,8 @@ export class LogReader {
     });
     const watch = this.watch(messages);
     this.closeCurrent = () => messages.close();
-    if (this.stopped) return void (await messages.close());
     try {
+      if (this.stopped) return void (await messages.close());
       for await (const m of messages) {
         if (this.stopped) return;
         watch.heard();

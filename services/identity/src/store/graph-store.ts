@@ -17,14 +17,14 @@ export interface LanePosition {
 const OWNERS = 200_000;
 const NODES = 10_000;
 /** Message ids are remembered at least 24 h and at most 48 h, in one generation a day. */
-const GENERATION_SECONDS = 2 * 24 * 3600;
+export const GENERATION_SECONDS = 2 * 24 * 3600;
 
 /** Of the first two bytes of an id. */
 const SLOTS = 65_536;
 
 /** What became of a command can be asked for so long. */
-const OUTCOME = ':r:';
-const OUTCOME_SECONDS = 24 * 3600;
+export const OUTCOME = ':r:';
+export const OUTCOME_SECONDS = 24 * 3600;
 const NO_VALUES: ReadonlyMap<string, Buffer> = new Map();
 
 const GUARD = `
@@ -239,7 +239,7 @@ export function decodeNode(id: string, bytes: Uint8Array | null | undefined): No
   };
 }
 
-function encodeNode(node: Node): Buffer {
+export function encodeNode(node: Node): Buffer {
   const { identified, mergedInto, absorbed, apart } = node;
   const identifiers = node.identifiers.map(({ type, hash }) => ({ type, hash: Buffer.from(hash) }));
   return Buffer.from(CustomerNode.encode({ identified, identifiers, mergedInto, absorbed, apart }).finish());
