@@ -236,7 +236,7 @@ export const SETTINGS: readonly Settings[] = [
   {
     ...{ kind: 'hold_out', message: HoldOutSettings, service: 'segmentation', method: 'HoldOutSettings' },
     bad: [{ percent: 60 }, 'percent'],
-    change: (n: number) => ({ percent: n + 1, salt: 'x', startTimeMs: 0 }),
+    change: (n: number) => ({ percent: (n + 1) / 100, salt: 'x', startTimeMs: 0 }),
   },
   {
     ...{ kind: 'completeness', message: CompletenessSettings, service: 'profile', method: 'CompletenessSettings' },
