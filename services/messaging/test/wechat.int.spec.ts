@@ -115,10 +115,11 @@ describe.concurrent.each(NAMES)('%s', (name) => {
     // What was said to be sent was taken, and what was said to have failed was not.
     expect(by(SENT).filter((key) => !takenKeys.has(key))).toEqual([]);
     expect(by(FAILED).filter((key) => takenKeys.has(key))).toEqual([]);
-    expect(simulator.book.calls['wechat lost']).toBeGreaterThan(20);
+    const lost = simulator.book.calls['wechat lost'] ?? 0;
+    expect(lost).toBeGreaterThan(20);
     const lostFate = by(UNKNOWN).filter((key) => takenKeys.has(key));
     // Under the same id a template message may be sent again until there is an answer; the others stay unknown.
-    if (name === 'wechat_template') expect(by(UNKNOWN).length).toBeLessThan(10);
+    if (name === 'wechat_template') expect(by(UNKNOWN).length).toBeLessThan(lost / 2);
     else expect(lostFate.length).toBeGreaterThan(20);
     expect(by(SENT).length + lostFate.length).toBe(taken.length);
   }, 60_000);

@@ -76,7 +76,8 @@ describe('a service that runs', () => {
   });
 
   test('answers 503 to requests that come before it is up, and comes up', async () => {
-    const sample = start();
+    // Slow, so that there is a before also where everything is quick.
+    const sample = start({ SAMPLE_SLOW: 'start' });
     const { http } = await sample.line('starting');
     const answers = new Set<number>();
     let up = false;

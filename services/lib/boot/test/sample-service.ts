@@ -24,6 +24,7 @@ class Stage {
   }
 
   async onModuleInit(): Promise<void> {
+    if (process.env.SAMPLE_SLOW === 'start') await sleep(300);
     await this.#redis.set('sample', 'started');
     this.#fastify.register((scope, _options, done) => {
       scope.removeAllContentTypeParsers();
