@@ -28,7 +28,7 @@ export const SINK_LIMITS: SinkLimits = {
   bytes: 64 << 20,
   waitMs: 1_000,
   busyWaitMs: 3_000,
-  busyRows: 1_000,
+  busyRows: 2_500,
   offsetMs: 2_000,
   retryMs: 500,
 };
