@@ -66,7 +66,14 @@ test('a person comes, is mailed, and asked about, with all that goes wrong on th
     await send('/v1/track', {
       userId: 'u-1',
       event: 'Order Completed',
-      properties: { order_id: 'o', total: 9, currency: 'CNY', email: EMAIL, shipping_address: { street: STREET } },
+      properties: {
+        order_id: 'o',
+        total: 9,
+        currency: 'CNY',
+        email: EMAIL,
+        shipping_address: { street: STREET },
+        openid_wx1: WECHAT,
+      },
     }),
   ).toBe(200);
   // Somebody else, known by the same address as an id.

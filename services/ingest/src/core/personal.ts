@@ -1,4 +1,5 @@
 import { ADDRESS_KINDS } from '#lib/channels/channels.ts';
+import { BUILT_IN_TYPES } from '#lib/identifiers/types.ts';
 
 /**
  * Names of what is personal, in lower case without "_", "-", "." and spaces: `firstName`, `first_name` and `First Name` are
@@ -6,6 +7,7 @@ import { ADDRESS_KINDS } from '#lib/channels/channels.ts';
  */
 const ALWAYS_PERSONAL = [
   ...ADDRESS_KINDS.map(plain),
+  ...BUILT_IN_TYPES.map(({ id }) => plain(id)),
   ...['email', 'emailaddress', 'mail', 'phone', 'phonenumber', 'mobile', 'mobilephone', 'telephone', 'tel'],
   ...['firstname', 'lastname', 'middlename', 'fullname', 'realname', 'surname', 'givenname', 'familyname', 'forename'],
   ...['姓名', '姓', '名', '名字', '手机', '手机号', '电话', '邮箱'],
@@ -33,8 +35,13 @@ const ALWAYS_PERSONAL = [
     'passport',
     'passportno',
   ],
-  ...['receivername', 'receiverphone', 'receivermobile', 'receiveraddress', 'recipientname', 'consignee', 'wechatid'],
+  ...['receivername', 'receiverphone', 'receivermobile', 'receiveraddress', 'recipientname', 'consignee'],
+  ...['wechatid', 'wechatopenid', 'wechatunionid', 'wxopenid', 'wxunionid', 'membernumber', 'membercardno'],
+  ...['会员号', '会员卡号', '微信号', 'imei', 'idfa', 'oaid', 'androidid'],
 ];
+
+/** Beginnings of names that are personal however they go on: `openid_wx123`. */
+const FAMILIES = BUILT_IN_TYPES.filter((type) => type.family).map(({ id }) => plain(id));
 
 /** These say something about a person only as a trait: elsewhere a product or a campaign has a name as well. */
 const PERSONAL_TRAITS = ['name', 'username', 'nickname', 'avatar', 'photo'];
@@ -53,7 +60,8 @@ class NameSet {
   has(name: string): boolean {
     const known = this.#known.get(name);
     if (known !== undefined) return known;
-    const verdict = this.#names.has(plain(name));
+    const written = plain(name);
+    const verdict = this.#names.has(written) || FAMILIES.some((family) => written.startsWith(family));
     // Names come from senders: start over rather than grow without end.
     if (this.#known.size >= MAX_KNOWN) this.#known.clear();
     if (name.length <= 64) this.#known.set(name, verdict);
