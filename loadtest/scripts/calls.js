@@ -69,7 +69,7 @@ const COME_AGAIN = [grpc.StatusResourceExhausted, grpc.StatusUnavailable];
 export function grpcSendEvents() {
   const call = 'grpc SendEvents';
   const request = { events: protoEvents(BATCH) };
-  const address = env('INGEST_ADDR', '127.0.0.1:50051');
+  const address = env('INGEST_ADDR', '127.0.0.1:15051');
   const status = invoke(ingest, address, 'recur.ingest.v1.IngestService/SendEvents', request, call);
   const ok = status === grpc.StatusOK;
   const comeAgain = COME_AGAIN.includes(status);
@@ -80,7 +80,7 @@ export function grpcSendEvents() {
 export function grpcGetProfile() {
   const call = 'grpc GetProfile';
   const request = { identifier: { type: 'user_id', value: someUser() } };
-  const address = env('PROFILE_ADDR', '127.0.0.1:50053');
+  const address = env('PROFILE_ADDR', '127.0.0.1:15053');
   const status = invoke(profile, address, 'recur.profile.v1.ProfileService/GetProfile', request, call);
   const tags = { call };
   errors.add(![grpc.StatusOK, grpc.StatusNotFound, ...COME_AGAIN].includes(status), tags);

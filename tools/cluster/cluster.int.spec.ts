@@ -1,5 +1,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, expect, test } from 'vitest';
@@ -8,7 +9,8 @@ import { isRunning, type ProcessRef, waitGone } from '#tools/servers/signals.ts'
 import { writeSampleDist } from '#tools/testkit/sample-dist.ts';
 import { temporaryDir } from '#tools/testkit/temporary.ts';
 import type { Cluster } from './cluster.ts';
-import { SERVICES } from './roles.ts';
+import { PREFERRED_PORTS, SERVICES } from './roles.ts';
+import { DIST } from './service-process.ts';
 import { type ClusterOptions, openCluster, startCluster } from './start.ts';
 
 let clusters: Cluster[] = [];
@@ -71,6 +73,10 @@ test('a whole cluster: every service is told where everything is', async () => {
   await cluster.stop();
   expect(refs.map(isRunning)).not.toContain(true);
   expect(existsSync(cluster.dir)).toBe(false);
+});
+
+test('preferred ports are below those systems take for outgoing connections', () => {
+  for (const ports of Object.values(PREFERRED_PORTS)) expect(Math.max(...Object.values(ports))).toBeLessThan(32_768);
 });
 
 test('a process can be killed, paused and restarted; unsupervised it stays dead until then', async () => {
@@ -151,6 +157,29 @@ test('when one cannot start, its last words are shown and nothing stays behind',
   expect(started.map(isRunning)).not.toContain(true);
   expect(openCluster(dir)).toBeUndefined();
 });
+
+test.each(['http', 'grpc'] as const)(
+  'whose %s port somebody takes before it listens starts all the same',
+  async (port) => {
+    const dir = temporaryDir();
+    const taker = createServer();
+    const told: string[] = [];
+    const progress = (line: string) => {
+      told.push(line);
+      // Servers are ready, services are not started yet.
+      const taken = openCluster(dir)?.members.find(({ role }) => role === 'ingest')?.ports[port];
+      if (!taker.listening && line.includes('ready after')) taker.listen(taken, '127.0.0.1');
+    };
+    const cluster = await start({ dir, distDir: DIST, only: ['nats', 'redis', 'ingest'], progress });
+    expect(told.join('\n')).toMatch(/ingest +found a port taken/);
+    const { port: taken } = taker.address() as AddressInfo;
+    taker.close();
+    const [ingest] = cluster.members.filter(({ role }) => role === 'ingest');
+    expect(Object.values(ingest?.ports ?? {})).not.toContain(taken);
+    expect(await saysOk(`${cluster.endpoints.httpOf('ingest')}/readyz`)).toBe(true);
+    expect(openCluster(dir)?.endpoints.grpc.ingest).toBe(cluster.endpoints.grpc.ingest);
+  },
+);
 
 test.each([
   [{ only: ['profile'] as const }, 'Services need nats'],

@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import type { Progress } from '#tools/servers/binaries.ts';
 import { Child } from '#tools/servers/child.ts';
 import { freePort, privatePort, releasePort } from '#tools/servers/ports.ts';
+import { portWasTaken } from '#tools/servers/server.ts';
 import { isRunning, type ProcessRef } from '#tools/servers/signals.ts';
 import {
   type ClusterFile,
@@ -77,16 +78,34 @@ export class Cluster {
     return running.child;
   }
 
-  /** Starts what does not run: servers first, then all services together. Ends what it started when one fails. */
+  /**
+   * Starts what does not run: servers first, then all services together. Ends what it started when one fails. A port that was free when
+   * it was chosen can be somebody else's when its process binds it: then all start again, as all are told of it.
+   */
   async start(): Promise<void> {
-    const due = [...this.#running.values()].filter(({ child }) => !child.running);
-    try {
-      await this.#startAll(due.filter(({ member }) => !isService(member.role)));
-      await this.#startAll(due.filter(({ member }) => isService(member.role)));
-    } catch (error) {
-      await this.#stopAll(due);
-      throw error;
+    for (let attempt = 1; ; attempt++) {
+      const due = [...this.#running.values()].filter(({ child }) => !child.running);
+      try {
+        await this.#startAll(due.filter(({ member }) => !isService(member.role)));
+        await this.#startAll(due.filter(({ member }) => isService(member.role)));
+        return;
+      } catch (error) {
+        await this.#stopAll(due);
+        if (!portWasTaken(error) || attempt === 3 || due.length < this.#running.size) throw error;
+        this.#progress(`${error.process.padEnd(14)} found a port taken; all start again, it on others`);
+        await this.#giveOtherPorts(error.process);
+      }
     }
+  }
+
+  async #giveOtherPorts(name: string): Promise<void> {
+    const member = this.#file.members.find((each) => each.name === name);
+    if (member === undefined) return;
+    const before = Object.values(member.ports);
+    await assignPorts([member], this.#choice);
+    for (const port of before) releasePort(port);
+    for (const each of this.#file.members) this.#renew(each);
+    this.#write();
   }
 
   /** Adds or ends replicas of a service. New ones get free ports; the last ones go first. */
@@ -131,11 +150,12 @@ export class Cluster {
   setPartitions(partitions: number): void {
     changePartitions(this.dir, partitions);
     this.#file.settings = { ...this.#file.settings, partitions };
-    for (const member of this.#file.members.filter(({ role }) => isService(role))) {
-      if (!this.process(member.name).running) delete member.ref;
-      this.#add(member);
-    }
+    for (const member of this.#file.members.filter(({ role }) => isService(role))) this.#renew(member);
     this.#write();
+  }
+
+  get #choice(): PortChoice {
+    return this.#temporary ? 'private' : 'preferred';
   }
 
   #nextReplica(service: ServiceName): number {
@@ -144,10 +164,9 @@ export class Cluster {
 
   /** Gives them ports, unless they have some, and starts them. */
   async #join(added: RecordedMember[]): Promise<void> {
-    const choice = this.#temporary ? 'private' : 'preferred';
     await assignPorts(
       added.filter(({ ports }) => Object.keys(ports).length === 0),
-      choice,
+      this.#choice,
     );
     for (const member of added) {
       this.#file.members.push(member);
@@ -183,6 +202,12 @@ export class Cluster {
     if (this.#supervised) spec.onAccident = () => void this.#revive(member.name);
     const child = member.ref === undefined ? new Child(spec) : Child.adopt(spec, member.ref);
     this.#running.set(member.name, { member, child });
+  }
+
+  /** From its next start it is told what is so now. */
+  #renew(member: RecordedMember): void {
+    if (!this.process(member.name).running) delete member.ref;
+    this.#add(member);
   }
 
   #remove(member: Member): void {

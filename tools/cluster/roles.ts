@@ -16,18 +16,21 @@ export function isRole(name: string): name is Role {
   return (ROLES as readonly string[]).includes(name);
 }
 
-/** The ports people expect things on. A second cluster, or a second replica, gets the next free ones. */
+/**
+ * The ports people expect things on. A second cluster, or a second replica, gets the next free ones. All are below 32768: from there on
+ * systems take ports for outgoing connections, and one that was free a moment ago would be somebody's when a service listens.
+ */
 export const PREFERRED_PORTS: Record<Role, Partial<Record<PortName, number>>> = {
   nats: { client: 4222, monitor: 8222 },
   redis: { client: 6379 },
   mailbox: { smtp: 1025, http: 8025 },
-  ingest: { http: 8080, grpc: 50_051 },
-  identity: { http: 9052, grpc: 50_052 },
-  profile: { http: 9053, grpc: 50_053 },
-  segmentation: { http: 9054, grpc: 50_054 },
-  journey: { http: 9055, grpc: 50_055 },
-  messaging: { http: 9056, grpc: 50_056 },
-  analytics: { http: 9057, grpc: 50_057, clickhouse: 8123 },
+  ingest: { http: 8080, grpc: 15_051 },
+  identity: { http: 9052, grpc: 15_052 },
+  profile: { http: 9053, grpc: 15_053 },
+  segmentation: { http: 9054, grpc: 15_054 },
+  journey: { http: 9055, grpc: 15_055 },
+  messaging: { http: 9056, grpc: 15_056 },
+  analytics: { http: 9057, grpc: 15_057, clickhouse: 8123 },
 };
 
 /** One process of the cluster. */

@@ -35,10 +35,14 @@ export async function startOnFreePort<const P extends readonly (number | undefin
       return { child: await Child.start(specOf(ports as Ports<P>)), ports: ports as Ports<P> };
     } catch (error) {
       for (const port of ports) releasePort(port);
-      const taken = error instanceof StartError && /address already in use|EADDRINUSE/i.test(error.log);
-      if (!taken || attempt === 3) throw error;
+      if (!portWasTaken(error) || attempt === 3) throw error;
     }
   }
+}
+
+/** Whether a process ended because somebody else had its port. */
+export function portWasTaken(error: unknown): error is StartError {
+  return error instanceof StartError && /address already in use|EADDRINUSE/i.test(error.log);
 }
 
 /** The first port is the one it is reached at. */

@@ -81,7 +81,7 @@ export const itemSubjects = (partition: number, stage: KeyedStageName): string[]
   ...(WIRING[stage].outcomes ? [subjects.log(partition, 'outcome')] : []),
 ];
 
-/** Preferred local ports; the next free one is taken when occupied. */
+/** Ports in a pod and of Services. A local cluster has its own (tools/cluster/roles.ts). */
 export const PORTS = {
   ingestHttp: 8080,
   clickhouseHttp: 8123,
