@@ -89,7 +89,36 @@ describe('nextQuiet', () => {
   it.each([
     ['2026-03-01T12:00+08:00', 'Asia/Shanghai', '2026-03-01T21:00+08:00'],
     ['2026-03-29T10:00+02:00', 'Europe/Berlin', '2026-03-29T21:00+02:00'],
-  ])('%s in %s', (now, zone, then) => expect(nextQuiet(at(now), zone, NIGHT)).toBe(at(then)));
+    // Clocks go from 3:00 back to 2:00, into quiet hours that were over.
+    ['2026-10-25T02:45+02:00', 'Europe/Berlin', '2026-10-25T02:00+01:00', { start: 21 * 60, end: 2 * 60 + 30 }],
+    // And to before quiet hours that have been once already.
+    ['2026-10-25T02:45+02:00', 'Europe/Berlin', '2026-10-25T02:30+01:00', { start: 2 * 60 + 30, end: 2 * 60 + 40 }],
+  ])('%s in %s', (now, zone, then, quiet: QuietHours = NIGHT) =>
+    expect(nextQuiet(at(now), zone, quiet)).toBe(at(then)),
+  );
+
+  it('is the first quiet minute there is, around every change of clocks', () => {
+    const changes = ['2026-03-29T01:00Z', '2026-10-25T01:00Z', '2026-04-04T15:00Z', '2026-11-01T05:00Z'].map(at);
+    const minute = fc.integer({ min: 0, max: 1439 });
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...changes),
+        fc.integer({ min: -300, max: 300 }),
+        fc.constantFrom('Europe/Berlin', 'Australia/Lord_Howe', 'America/Havana', 'America/New_York'),
+        fc.integer({ min: 0, max: 300 }),
+        minute,
+        (change, offset, zone, start, end) => {
+          const quiet = { start, end };
+          const now = change + offset * 60_000;
+          if (start === end || isQuiet(now, zone, quiet)) return;
+          let then = now;
+          while (!isQuiet(then, zone, quiet)) then += 60_000;
+          expect(nextQuiet(now, zone, quiet)).toBe(then);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
 
   it('is never when there are no quiet hours', () => expect(nextQuiet(0, 'UTC', { start: 5, end: 5 })).toBe(0));
 });

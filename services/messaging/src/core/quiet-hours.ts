@@ -92,9 +92,14 @@ function endOfQuiet(at: Temporal.ZonedDateTime, quiet: QuietHours): Lasting<numb
   return { found, until: untilChange(at, found) };
 }
 
-function beginOfQuiet(at: Temporal.ZonedDateTime, { start }: QuietHours): number {
-  const day = at.toPlainDate().add({ days: at.hour * 60 + at.minute < start ? 0 : 1 });
-  return firstAfter(at.epochMilliseconds, day, start, at.timeZoneId);
+function beginOfQuiet(at: Temporal.ZonedDateTime, quiet: QuietHours): number {
+  const day = at.toPlainDate().add({ days: at.hour * 60 + at.minute < quiet.start ? 0 : 1 });
+  const found = firstAfter(at.epochMilliseconds, day, quiet.start, at.timeZoneId);
+  const change = at.getTimeZoneTransition('next');
+  if (change === null || change.epochMilliseconds >= found) return found;
+  // Clocks are changed before that, maybe back into quiet hours, or to before their begin.
+  if (quietAt(change.hour * 60 + change.minute, quiet)) return change.epochMilliseconds;
+  return beginOfQuiet(change, quiet);
 }
 
 /** The first moment after `ms` at which the wall clock of `day` shows `minute`, or jumps over it. */
