@@ -44,7 +44,7 @@ export async function backUp(folder: string, source: Source, withSecrets: boolea
     const from = await acknowledged(manager);
     const tables = await clickhouse(folder, source, say);
     const file = 'redis.rdb';
-    const { keys } = await saveRedis(source.redisUrl, join(folder, file), join(folder, '.redis'));
+    const { keys } = await saveRedis(source.redisUrl, join(folder, file));
     say(`Redis: ${keys} keys`);
     const cut = await findCut(manager, source.redisUrl, { from, partitions });
     say(cut === undefined ? UNCUT : `INGEST up to ${cut.ingest} is in LOG up to ${cut.log}: the backup ends there`);

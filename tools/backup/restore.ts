@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
@@ -31,13 +29,8 @@ export async function restore(folder: string, manifest: Manifest, target: Target
   try {
     const manager = await jetstreamManager(nats);
     await refuseUnlessEmpty(manager, target.redisUrl);
-    const scratch = mkdtempSync(join(tmpdir(), 'recur-restore-'));
-    try {
-      const keys = await loadRedis(target.redisUrl, join(folder, manifest.redis.file), scratch, () => {});
-      say(`Redis: ${keys} keys`);
-    } finally {
-      rmSync(scratch, { recursive: true, force: true });
-    }
+    const keys = await loadRedis(target.redisUrl, join(folder, manifest.redis.file));
+    say(`Redis: ${keys} keys`);
     // LOG last: as long as it is not there no service starts with half of the rest.
     for (const { file, description } of manifest.streams.toReversed()) {
       const { config, state } = description;
