@@ -92,6 +92,21 @@ export class WireWriter {
     this.#pos += value.length;
   }
 
+  /** A bytes or message field, whose bytes are the characters of `value` (`WireReader.raw`). */
+  raw(field: number, value: string): void {
+    this.varint(field * 8 + BYTES);
+    this.varint(value.length);
+    this.#need(value.length);
+    this.#pos += this.#buffer.write(value, this.#pos, value.length, 'latin1');
+  }
+
+  /** Fields that are encoded already. */
+  fields(encoded: Uint8Array): void {
+    this.#need(encoded.length);
+    this.#buffer.set(encoded, this.#pos);
+    this.#pos += encoded.length;
+  }
+
   packed(field: number, values: readonly number[]): void {
     if (values.length === 0) return;
     const start = this.open(field);
@@ -224,6 +239,12 @@ export class WireReader {
   view(): Buffer {
     const from = this.#span();
     return this.#buffer.subarray(from, this.pos);
+  }
+
+  /** Bytes to be kept as they are, a character each: no buffer to hold on to. */
+  raw(): string {
+    const from = this.#span();
+    return this.#buffer.toString('latin1', from, this.pos);
   }
 
   bytes(): Buffer {

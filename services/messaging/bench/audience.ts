@@ -14,7 +14,26 @@ const OF_FIFTY: readonly Fate[] = [
 ];
 
 export const fateOf = (i: number): Fate => OF_FIFTY[i % 50] ?? 'ok';
-export const idOf = (i: number): string => `0194f7a0-7c1e-7b7e-8d2c-${String(i).padStart(12, '0')}`;
+
+/** As identity makes them: when the customer came, half a minute after the one before, and what no two have in common. */
+export function idOf(i: number): string {
+  const known = ids[i];
+  if (known !== undefined) return known;
+  const scattered = [1, 2, 3].map((n) => inBase32(Math.imul(i + n, 0x9e3779b1 + 2 * n) >>> 0, 5)).join('');
+  const id = `${inBase32(MOMENT - 100 * 86_400_000 + i * 30_000, 10)}${scattered}0`;
+  ids[i] = id;
+  return id;
+}
+
+const ids: string[] = [];
+
+function inBase32(value: number, digits: number): string {
+  let text = '';
+  for (let rest = value; text.length < digits; rest = Math.floor(rest / 32)) text = `${DIGITS[rest % 32]}${text}`;
+  return text;
+}
+
+const DIGITS = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 
 /** Early afternoon in Shanghai and Tokyo, half past nine in the evening in Los Angeles, where it is quiet by then. */
 export const MOMENT = Date.parse('2026-03-02T05:30Z');

@@ -1,5 +1,8 @@
 // One turn of `npm run bench -- sends`: what messaging takes to decide, from requests in the log to intents in log and Redis,
 // each at the head of its channel's queue. Its last line is the result as JSON.
+import { writeFileSync } from 'node:fs';
+import { Session } from 'node:inspector/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
@@ -103,6 +106,7 @@ async function decideAll(expectedCalls: number): Promise<Used> {
     },
     stop: () => {},
   };
+  const profiled = await profiler();
   const redisFrom = await redisCpuUs();
   const from = process.cpuUsage();
   const begun = performance.now();
@@ -117,6 +121,7 @@ async function decideAll(expectedCalls: number): Promise<Used> {
   const seconds = (performance.now() - begun) / 1_000;
   const { user, system } = process.cpuUsage(from);
   const redisUs = (await redisCpuUs()) - redisFrom;
+  await profiled?.();
   await cover();
   answer.resolve({ kind: 'accepted', providerId: '' });
   await until('settled', async () => {
@@ -127,6 +132,21 @@ async function decideAll(expectedCalls: number): Promise<Used> {
   await outbox.stop();
   await stage.stop();
   return { seconds, cpuUs: user + system, redisUs };
+}
+
+/** Takes a CPU profile of what is measured into CPU_PROF, if that is given, until what it returns is called. */
+async function profiler(): Promise<(() => Promise<void>) | undefined> {
+  const dir = process.env.CPU_PROF;
+  if (!dir) return undefined;
+  const session = new Session();
+  session.connect();
+  await session.post('Profiler.enable');
+  await session.post('Profiler.start');
+  return async () => {
+    const { profile } = await session.post('Profiler.stop');
+    writeFileSync(join(dir, `${Date.now()}.cpuprofile`), JSON.stringify(profile));
+    session.disconnect();
+  };
 }
 
 /** Of all its threads, µs. */

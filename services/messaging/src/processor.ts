@@ -1,5 +1,4 @@
 import {
-  Decision,
   DecisionOutcome,
   Delivery,
   DeliveryStatus,
@@ -10,13 +9,7 @@ import {
 } from '#gen/recur/log/v1/changes.ts';
 import { Event } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
-import {
-  type CustomerState,
-  type MessageEntry,
-  MessageStatus,
-  SendWork,
-  CustomerState as State,
-} from '#gen/recur/messaging/v1/state.ts';
+import { MessageStatus } from '#gen/recur/messaging/v1/state.ts';
 import type { Context, Effects, Input, Processor, Unmerge } from '#lib/stream/processor.ts';
 import { SILENT } from '#lib/stream/silent.ts';
 import { addressFor } from './core/channels.ts';
@@ -24,27 +17,37 @@ import { applyIdentify } from './core/contact.ts';
 import { decide, isMarketing, mayFallBack, type Verdict, zoneOf } from './core/decide.ts';
 import type { Definitions, TemplateInForce } from './core/definitions.ts';
 import { type EventInterest, interestOf } from './core/event-scan.ts';
-import { pruned } from './core/frequency-cap.ts';
+import { count } from './core/frequency-cap.ts';
 import { ADDRESS_GONE, suppressGone } from './core/gone.ts';
-import { entryOf, fallbackOf, isKnown, keyHash, MAX_UNDER_WAY, note, remember, underWay } from './core/ledger.ts';
+import { fallbackOf, isKnown, keyHash, MAX_UNDER_WAY, note, remember } from './core/ledger.ts';
 import { emptyState, merge } from './core/merge.ts';
 import { ledgerOf, partLedger } from './core/part.ts';
 import { nextQuiet } from './core/quiet-hours.ts';
 import { RECALLED, recall } from './core/recall.ts';
 import { applyReceipt, isProven } from './core/receipts.ts';
+import { decisionOf, intentOf, settledOf, workOf } from './core/records.ts';
+import { MessagingState } from './core/state.ts';
 import { applyWish, propertiesOf, UnusableEventError } from './core/wishes.ts';
 
 const DEFER_TIMER = 'defer:';
 const MAX_DEFERRALS = 10;
 const MAX_KEY_LENGTH = 256;
 
+const NO_ADDRESS = new Uint8Array(0);
+
 type Ctx = Context<Definitions>;
+
+/** A request, and its bytes where it is as it came. */
+interface Asked {
+  readonly request: SendRequest;
+  readonly bytes?: Uint8Array;
+}
 
 /**
  * The way of a record: an event tells how and whether to reach the customer; a request is decided, and sent, put off or
  * dropped; an outcome closes what was sent.
  */
-export class MessagingProcessor implements Processor<CustomerState, Definitions> {
+export class MessagingProcessor implements Processor<MessagingState, Definitions> {
   private readonly shopTimeZone: string;
   private readonly channels: ReadonlySet<string>;
 
@@ -54,12 +57,12 @@ export class MessagingProcessor implements Processor<CustomerState, Definitions>
     this.channels = channels;
   }
 
-  process(state: CustomerState | undefined, input: Input, ctx: Ctx, out: Effects): CustomerState | undefined {
+  process(state: MessagingState | undefined, input: Input, ctx: Ctx, out: Effects): MessagingState | undefined {
     switch (input.kind) {
       case RecordKind.RECORD_KIND_EVENT:
         return this.event(state, input.body, ctx, out);
       case RecordKind.RECORD_KIND_SEND:
-        return this.request(state, SendRequest.decode(input.body), ctx, out);
+        return this.request(state, { request: SendRequest.decode(input.body), bytes: input.body }, ctx, out);
       case RecordKind.RECORD_KIND_DELIVERY:
         return this.outcome(state, input.body, ctx, out);
       case RecordKind.RECORD_KIND_STEP:
@@ -72,15 +75,20 @@ export class MessagingProcessor implements Processor<CustomerState, Definitions>
   }
 
   /** Wishes and addresses are those of the customer's own events; what was sent goes with the enrolment it was sent for. */
-  readonly unmerge: Unmerge<CustomerState, Definitions> = {
+  readonly unmerge: Unmerge<MessagingState, Definitions> = {
     late: 'return',
-    restart: (state) => state && { ...emptyState(), ...ledgerOf(state) },
+    restart: (state) => state && MessagingState.of(ledgerOf(state)),
     replay: (state, { kind, body }, ctx) =>
       kind === RecordKind.RECORD_KIND_EVENT ? this.event(state, body, ctx, SILENT) : undefined,
   };
 
   /** Most customers have nothing that waits: for them steps of journeys are not even read. */
-  private step(state: CustomerState | undefined, body: Uint8Array, ctx: Ctx, out: Effects): CustomerState | undefined {
+  private step(
+    state: MessagingState | undefined,
+    body: Uint8Array,
+    ctx: Ctx,
+    out: Effects,
+  ): MessagingState | undefined {
     if (!state || (state.deferred.length === 0 && state.withFallback.length === 0)) return undefined;
     const { action, enrolmentId, reason } = Step.decode(body);
     if (action !== StepAction.STEP_ACTION_RECALLED) return undefined;
@@ -95,18 +103,23 @@ export class MessagingProcessor implements Processor<CustomerState, Definitions>
   }
 
   private moved(
-    state: CustomerState | undefined,
+    state: MessagingState | undefined,
     { customerId, enrolmentIds }: EnrolmentsMoved,
     out: Effects,
-  ): CustomerState | undefined {
+  ): MessagingState | undefined {
     if (!state) return undefined;
     const { gone, cancelled } = partLedger(state, new Set(enrolmentIds));
     for (const key of cancelled) out.cancelTimer(DEFER_TIMER + key);
-    out.handOver(customerId, State.encode({ ...emptyState(), ...gone }).finish());
+    out.handOver(customerId, MessagingState.encode(MessagingState.of(gone)));
     return state;
   }
 
-  private event(state: CustomerState | undefined, body: Uint8Array, ctx: Ctx, out: Effects): CustomerState | undefined {
+  private event(
+    state: MessagingState | undefined,
+    body: Uint8Array,
+    ctx: Ctx,
+    out: Effects,
+  ): MessagingState | undefined {
     const interest = interestOf(body);
     if (!interest) return undefined;
     const event = Event.decode(body);
@@ -125,24 +138,19 @@ export class MessagingProcessor implements Processor<CustomerState, Definitions>
   }
 
   /** What a customer, a provider or somebody of the shop said. */
-  private said(state: CustomerState, interest: EventInterest, event: Event, out: Effects): boolean {
+  private said(state: MessagingState, interest: EventInterest, event: Event, out: Effects): boolean {
     const properties = propertiesOf(event);
     const wished = applyWish(state, interest, event, properties);
     const { changed, settled } = applyReceipt(state, interest, properties, event.timeMs);
     if (settled) {
       if (settled.status === MessageStatus.MESSAGE_STATUS_FAILED) uncount(state, settled.idempotencyKey);
-      out.emit(RecordKind.RECORD_KIND_DELIVERY, Delivery.encode(deliveryOfEntry(settled)).finish());
+      out.emit(RecordKind.RECORD_KIND_DELIVERY, settledOf(settled));
     }
     return wished || changed;
   }
 
-  private request(
-    state: CustomerState | undefined,
-    request: SendRequest,
-    ctx: Ctx,
-    out: Effects,
-  ): CustomerState | undefined {
-    const key = request.idempotencyKey;
+  private request(state: MessagingState | undefined, asked: Asked, ctx: Ctx, out: Effects): MessagingState | undefined {
+    const key = asked.request.idempotencyKey;
     if (key === '' || key.length > MAX_KEY_LENGTH) {
       out.deadLetter(`idempotency_key must have 1–${MAX_KEY_LENGTH} characters, has ${key.length}`);
       return undefined;
@@ -150,34 +158,35 @@ export class MessagingProcessor implements Processor<CustomerState, Definitions>
     const next = state ?? emptyState();
     if (isKnown(next, key)) return undefined;
     remember(next, key);
-    const full = next.messages.filter(underWay).length >= MAX_UNDER_WAY;
-    if (full) this.carryOut(next, request, { outcome: 'drop', reason: 'too_many_under_way' }, 0, ctx, out);
-    else this.tryChannels(next, request, 0, ctx, out);
+    const full = next.underWay >= MAX_UNDER_WAY;
+    if (full) this.carryOut(next, asked, { outcome: 'drop', reason: 'too_many_under_way' }, 0, ctx, out);
+    else this.tryChannels(next, asked, 0, ctx, out);
     return next;
   }
 
   /** Decides; where the channel certainly reaches nobody, the next one asked for is tried. */
-  private tryChannels(state: CustomerState, asked: SendRequest, deferrals: number, ctx: Ctx, out: Effects): void {
-    for (let request: SendRequest | undefined = asked; request; request = fallbackOf(request)) {
-      if (request !== asked) remember(state, request.idempotencyKey);
+  private tryChannels(state: MessagingState, asked: Asked, deferrals: number, ctx: Ctx, out: Effects): void {
+    for (let request: SendRequest | undefined = asked.request; request; request = fallbackOf(request)) {
+      const isFirst = request === asked.request;
+      if (!isFirst) remember(state, request.idempotencyKey);
       const verdict = this.decide(state, request, ctx);
-      this.carryOut(state, request, verdict, request === asked ? deferrals : 0, ctx, out);
+      this.carryOut(state, isFirst ? asked : { request }, verdict, isFirst ? deferrals : 0, ctx, out);
       if (verdict.outcome !== 'drop' || !mayFallBack(verdict.reason)) return;
     }
   }
 
-  onTimer(state: CustomerState, timerId: string, ctx: Ctx, out: Effects): CustomerState | undefined {
+  onTimer(state: MessagingState, timerId: string, ctx: Ctx, out: Effects): MessagingState | undefined {
     if (!timerId.startsWith(DEFER_TIMER)) return undefined;
     const key = timerId.slice(DEFER_TIMER.length);
     const at = state.deferred.findIndex((d) => d.request?.idempotencyKey === key);
     const deferred = state.deferred[at];
     if (!deferred?.request) return undefined;
     state.deferred.splice(at, 1);
-    this.tryChannels(state, deferred.request, deferred.times, ctx, out);
+    this.tryChannels(state, { request: deferred.request }, deferred.times, ctx, out);
     return state;
   }
 
-  private decide(state: CustomerState, request: SendRequest, ctx: Ctx): Verdict {
+  private decide(state: MessagingState, request: SendRequest, ctx: Ctx): Verdict {
     const { policy } = ctx.definitions;
     const { shopTimeZone, channels } = this;
     const template = templateOf(request, ctx)?.template;
@@ -185,14 +194,15 @@ export class MessagingProcessor implements Processor<CustomerState, Definitions>
   }
 
   private carryOut(
-    state: CustomerState,
-    request: SendRequest,
+    state: MessagingState,
+    asked: Asked,
     verdict: Verdict,
     deferrals: number,
     ctx: Ctx,
     out: Effects,
   ): void {
     const { now } = ctx;
+    const { request } = asked;
     if (verdict.outcome === 'defer' && deferrals < MAX_DEFERRALS) {
       state.deferred.push({ request, untilMs: verdict.untilMs, times: deferrals + 1 });
       out.setTimer(DEFER_TIMER + request.idempotencyKey, verdict.untilMs);
@@ -207,12 +217,13 @@ export class MessagingProcessor implements Processor<CustomerState, Definitions>
       emitDecision(out, request, DecisionOutcome.DECISION_OUTCOME_DROP, reason, 0);
       return;
     }
-    this.send(state, request, template, ctx, out);
+    this.send(state, asked, template, ctx, out);
   }
 
   /** Decision, intent, and the work for the adapter, which the kit hands out once all of it is stored. */
-  private send(state: CustomerState, request: SendRequest, template: TemplateInForce, ctx: Ctx, out: Effects): void {
+  private send(state: MessagingState, asked: Asked, template: TemplateInForce, ctx: Ctx, out: Effects): void {
     const { now, definitions } = ctx;
+    const { request, bytes } = asked;
     const key = request.idempotencyKey;
     const marketing = isMarketing(request);
     if (marketing) {
@@ -222,35 +233,34 @@ export class MessagingProcessor implements Processor<CustomerState, Definitions>
         channel: request.channel,
         category: template.template.category,
       };
-      state.marketingSends = pruned([...state.marketingSends, send], now);
+      state.marketingSends = count(state.marketingSends, send, now);
     }
     if (request.fallbacks.length > 0) state.withFallback.push(request);
     note(state, request, MessageStatus.MESSAGE_STATUS_SENDING, 'ok', now);
     emitDecision(out, request, DecisionOutcome.DECISION_OUTCOME_SEND, 'ok', 0);
-    out.emit(RecordKind.RECORD_KIND_DELIVERY, Delivery.encode(deliveryOf(request)).finish());
-    const traits = Object.fromEntries(Object.entries(state.traits).filter(([name]) => template.traits.has(name)));
-    const work = SendWork.fromPartial({
-      request,
+    out.emit(RecordKind.RECORD_KIND_DELIVERY, intentOf(request));
+    const work = workOf(bytes ?? SendRequest.encode(request).finish(), {
       templateRevision: template.revision,
-      addressSealed: addressFor(state, request.channel)?.sealed,
+      addressSealed: addressFor(state, request.channel)?.sealed ?? NO_ADDRESS,
       locale: state.locale?.value || definitions.policy.defaultLocale,
-      traits,
+      traits: state.traits,
+      named: template.traits,
       decidedAtMs: now,
       notAfterMs: marketing ? nextQuiet(now, zoneOf(state, this.shopTimeZone), definitions.policy.quiet) : 0,
     });
-    out.setPending(key, SendWork.encode(work).finish());
+    out.setPending(key, work);
   }
 
   /** What became of a send. Only the first outcome of an open send counts. */
   private outcome(
-    state: CustomerState | undefined,
+    state: MessagingState | undefined,
     body: Uint8Array,
     ctx: Ctx,
     out: Effects,
-  ): CustomerState | undefined {
+  ): MessagingState | undefined {
     const told = Delivery.decode(body);
     const key = told.idempotencyKey;
-    const entry = state && entryOf(state, key);
+    const entry = state?.find(key);
     const proven = entry && isProven(entry) && told.status === DeliveryStatus.DELIVERY_STATUS_UNKNOWN;
     const delivery = proven ? { ...told, status: DeliveryStatus.DELIVERY_STATUS_SENT, reason: 'by receipt' } : told;
     const status = STATUS_OF[delivery.status];
@@ -270,19 +280,19 @@ export class MessagingProcessor implements Processor<CustomerState, Definitions>
       const other = request && fallbackOf(request);
       if (other && !isKnown(state, other.idempotencyKey)) {
         remember(state, other.idempotencyKey);
-        this.tryChannels(state, other, 0, ctx, out);
+        this.tryChannels(state, { request: other }, 0, ctx, out);
       }
     }
     return state;
   }
 
   absorb(
-    state: CustomerState | undefined,
-    from: CustomerState,
+    state: MessagingState | undefined,
+    from: MessagingState,
     _fromId: string,
     ctx: Ctx,
     out: Effects,
-  ): CustomerState {
+  ): MessagingState {
     for (const { request, untilMs } of from.deferred) {
       if (request) out.setTimer(DEFER_TIMER + request.idempotencyKey, Math.max(untilMs, ctx.now));
     }
@@ -301,19 +311,9 @@ function templateOf(request: SendRequest, ctx: Ctx): TemplateInForce | undefined
   return found?.template.channel === request.channel ? found : undefined;
 }
 
-function uncount(state: CustomerState, key: string): void {
+function uncount(state: MessagingState, key: string): void {
   const hash = keyHash(key);
   state.marketingSends = state.marketingSends.filter((send) => send.keyHash !== hash);
-}
-
-function deliveryOfEntry({ status, ...entry }: MessageEntry): Delivery {
-  const sent = status === MessageStatus.MESSAGE_STATUS_SENT;
-  const { idempotencyKey, journeyId, enrolmentId, nodeId, channel, templateId, purpose, variant, reason, providerId } =
-    entry;
-  return Delivery.fromPartial({
-    ...{ idempotencyKey, journeyId, enrolmentId, nodeId, channel, templateId, purpose, variant, reason, providerId },
-    status: sent ? DeliveryStatus.DELIVERY_STATUS_SENT : DeliveryStatus.DELIVERY_STATUS_FAILED,
-  });
 }
 
 function emitDecision(
@@ -323,15 +323,5 @@ function emitDecision(
   reason: string,
   untilMs: number,
 ): void {
-  const { idempotencyKey, journeyId, enrolmentId, nodeId, channel, purpose } = request;
-  const decision = { idempotencyKey, journeyId, enrolmentId, nodeId, channel, outcome, reason, untilMs, purpose };
-  out.emit(RecordKind.RECORD_KIND_DECISION, Decision.encode(decision).finish());
-}
-
-function deliveryOf(request: SendRequest): Delivery {
-  const { idempotencyKey, journeyId, enrolmentId, nodeId, channel, templateId, purpose, variant } = request;
-  return Delivery.fromPartial({
-    ...{ idempotencyKey, journeyId, enrolmentId, nodeId, channel, templateId, purpose, variant },
-    status: DeliveryStatus.DELIVERY_STATUS_INTENT,
-  });
+  out.emit(RecordKind.RECORD_KIND_DECISION, decisionOf(request, outcome, reason, untilMs));
 }

@@ -1,15 +1,12 @@
-import { CustomerState } from '#gen/recur/messaging/v1/state.ts';
 import type { Codec, StageSpec } from '#lib/stream/processor.ts';
 import { compile, type Definitions } from './core/definitions.ts';
+import { MessagingState } from './core/state.ts';
 import { MessagingProcessor } from './processor.ts';
 import type { TemplateLibrary } from './store/template-library.ts';
 
 export const STAGE = 'messaging';
 
-export const stateCodec: Codec<CustomerState> = {
-  encode: (state) => CustomerState.encode(state).finish(),
-  decode: (bytes) => CustomerState.decode(bytes),
-};
+export const stateCodec: Codec<MessagingState> = { encode: MessagingState.encode, decode: MessagingState.decode };
 
 export interface StageParts {
   readonly shopTimeZone: string;
@@ -17,7 +14,7 @@ export interface StageParts {
   readonly channels?: ReadonlySet<string>;
   /** Told of everything in force; what it remembers spares parsing at every change. */
   readonly library?: TemplateLibrary;
-  readonly onPending?: StageSpec<CustomerState, Definitions>['onPending'];
+  readonly onPending?: StageSpec<MessagingState, Definitions>['onPending'];
 }
 
 /** What the kit runs. */
@@ -26,7 +23,7 @@ export function messagingSpec({
   channels,
   library,
   onPending,
-}: StageParts): StageSpec<CustomerState, Definitions> {
+}: StageParts): StageSpec<MessagingState, Definitions> {
   return {
     stage: STAGE,
     codec: stateCodec,

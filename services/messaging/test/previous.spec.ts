@@ -9,7 +9,7 @@ function read(where: string, bytes: Buffer): object {
   // Nothing of it is dropped by a version that writes it again.
   expect(Buffer.from(encodeEntry(entry, stateCodec, 1)).equals(bytes), where).toBe(true);
   const { state, mergedInto } = entry;
-  return { mergedInto, ...state };
+  return { mergedInto, ...state, messages: state?.messages };
 }
 
 test('states of the version before mean what they meant', () => {

@@ -11,7 +11,7 @@ const redis = new Redis(given('REDIS_URL'));
 let sent = 0;
 
 async function decide(i: number): Promise<void> {
-  const id = `0194f7a0-7c1e-7b7e-8d2c-${String(i).padStart(12, '0')}`;
+  const id = `01KJPTTQ40${String(i).padStart(16, '0')}`;
   const consent = await redis.get(`bare:consent:${id}`);
   const count = await redis.get(`bare:cap:${id}`);
   if (consent === '0' || Number(count) >= CAP) return;

@@ -68,6 +68,15 @@ function lastingBegin(unit: Unit, ms: number, zone: string): Lasting<number> {
   return { found, until: untilChange(at, today.add({ days: 1 }).toZonedDateTime(zone).epochMilliseconds) };
 }
 
+/** Counts one more. Mostly nothing is to be sorted or dropped. */
+export function count(sends: MarketingSend[], send: MarketingSend, now: number): MarketingSend[] {
+  const [first = send] = sends;
+  const last = sends.at(-1) ?? send;
+  sends.push(send);
+  const asItIs = last.timeMs <= send.timeMs && first.timeMs > now - KEEP_MS && sends.length <= KEEP;
+  return asItIs ? sends : pruned(sends, now);
+}
+
 /** Sends in order of time without those that no longer matter. */
 export function pruned(sends: readonly MarketingSend[], now: number): MarketingSend[] {
   const kept = sends.filter((send) => send.timeMs > now - KEEP_MS).sort((a, b) => a.timeMs - b.timeMs);

@@ -1,7 +1,7 @@
 import type { SendRequest } from '#gen/recur/log/v1/changes.ts';
-import { type CustomerState, type MessageEntry, MessageStatus } from '#gen/recur/messaging/v1/state.ts';
+import type { CustomerState, MessageStatus } from '#gen/recur/messaging/v1/state.ts';
+import type { MessagingState } from './state.ts';
 
-const KEEP_MESSAGES = 50;
 const KEEP_KEYS = 256;
 /** Deferred and being sent at the same time, per customer. */
 export const MAX_UNDER_WAY = 40;
@@ -21,12 +21,8 @@ export function keyHash(key: string): number {
 }
 
 /** Whether a request with this key was decided before, whatever came of it. */
-export function isKnown(state: CustomerState, key: string): boolean {
-  return state.decidedKeys.includes(keyHash(key)) || entryOf(state, key) !== undefined;
-}
-
-export function entryOf(state: CustomerState, key: string): MessageEntry | undefined {
-  return state.messages.findLast((entry) => entry.idempotencyKey === key);
+export function isKnown(state: MessagingState, key: string): boolean {
+  return state.decidedKeys.includes(keyHash(key)) || state.has(key);
 }
 
 export function remember(state: CustomerState, key: string): void {
@@ -36,23 +32,15 @@ export function remember(state: CustomerState, key: string): void {
   if (state.decidedKeys.length > KEEP_KEYS) state.decidedKeys.splice(0, state.decidedKeys.length - KEEP_KEYS);
 }
 
-export function underWay(entry: MessageEntry): boolean {
-  return (
-    entry.status === MessageStatus.MESSAGE_STATUS_SENDING || entry.status === MessageStatus.MESSAGE_STATUS_DEFERRED
-  );
-}
-
 /** Notes what was decided about a request, in place of an earlier decision about the same. */
 export function note(
-  state: CustomerState,
+  state: MessagingState,
   request: SendRequest,
   status: MessageStatus,
   reason: string,
   now: number,
 ): void {
-  const at = state.messages.findLastIndex((entry) => entry.idempotencyKey === request.idempotencyKey);
-  if (at >= 0) state.messages.splice(at, 1);
-  state.messages.push({
+  state.enter({
     idempotencyKey: request.idempotencyKey,
     journeyId: request.journeyId,
     enrolmentId: request.enrolmentId,
@@ -67,7 +55,6 @@ export function note(
     settledAtMs: 0,
     ...{ providerId: '', deliveredAtMs: 0, openedAtMs: 0, clickedAtMs: 0 },
   });
-  state.messages = bounded(state.messages);
 }
 
 /** The same by the next channel to try; undefined when there is none. */
@@ -76,13 +63,6 @@ export function fallbackOf(request: SendRequest): SendRequest | undefined {
   if (!next) return undefined;
   const { channel, templateId } = next;
   return { ...request, channel, templateId, fallbacks, idempotencyKey: `${request.idempotencyKey}/f` };
-}
-
-/** The newest entries; those under way stay, however old. */
-export function bounded(entries: MessageEntry[]): MessageEntry[] {
-  let excess = entries.length - KEEP_MESSAGES;
-  if (excess <= 0) return entries;
-  return entries.filter((entry) => underWay(entry) || excess-- <= 0);
 }
 
 /** Idempotency keys of both sides of a merge. */

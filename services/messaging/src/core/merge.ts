@@ -1,27 +1,22 @@
-import {
-  type Address,
-  type CustomerState,
-  type Preference,
-  CustomerState as State,
-  type StoredTrait,
-} from '#gen/recur/messaging/v1/state.ts';
+import type { Address, Preference, StoredTrait } from '#gen/recur/messaging/v1/state.ts';
 import { enterSuppression, stricter } from './consent.ts';
 import { union } from './frequency-cap.ts';
-import { bounded, keysOf } from './ledger.ts';
+import { keysOf } from './ledger.ts';
+import { MessagingState, newest } from './state.ts';
 
-export function emptyState(): CustomerState {
-  return State.fromPartial({});
+export function emptyState(): MessagingState {
+  return MessagingState.of({});
 }
 
 /**
  * One person after a merge: of two values the later set, of two wishes the stricter, of two counts the sum. Whatever was
  * under way for either goes on.
  */
-export function merge(into: CustomerState | undefined, from: CustomerState, now: number): CustomerState {
+export function merge(into: MessagingState | undefined, from: MessagingState, now: number): MessagingState {
   if (!into) return from;
   const suppressions = [...into.suppressions];
   for (const s of from.suppressions) enterSuppression(suppressions, s);
-  return {
+  return MessagingState.of({
     email: later<Address>(into.email, from.email),
     addresses: latest<Address>(into.addresses, from.addresses),
     traits: Object.fromEntries(Object.entries(latest<StoredTrait>(into.traits, from.traits)).slice(0, 48)),
@@ -31,10 +26,10 @@ export function merge(into: CustomerState | undefined, from: CustomerState, now:
     suppressions,
     marketingSends: union(into.marketingSends, from.marketingSends, now),
     deferred: [...into.deferred, ...from.deferred],
-    messages: bounded([...into.messages, ...from.messages].sort((a, b) => a.decidedAtMs - b.decidedAtMs)),
+    messages: newest([...into.messages, ...from.messages].sort((a, b) => a.decidedAtMs - b.decidedAtMs)),
     decidedKeys: keysOf(into.decidedKeys, from.decidedKeys),
     withFallback: [...into.withFallback, ...from.withFallback],
-  };
+  });
 }
 
 function later<T extends { timeMs: number }>(a: T | undefined, b: T | undefined): T | undefined {

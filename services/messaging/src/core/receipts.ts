@@ -1,6 +1,6 @@
-import { type CustomerState, type MessageEntry, MessageStatus } from '#gen/recur/messaging/v1/state.ts';
+import { type MessageEntry, MessageStatus } from '#gen/recur/messaging/v1/state.ts';
 import type { EventInterest } from './event-scan.ts';
-import { entryOf } from './ledger.ts';
+import type { MessagingState } from './state.ts';
 
 const { MESSAGE_STATUS_UNKNOWN: UNKNOWN, MESSAGE_STATUS_SENT: SENT, MESSAGE_STATUS_FAILED: FAILED } = MessageStatus;
 
@@ -18,13 +18,13 @@ const NOTHING: Word = { changed: false };
  * a message nobody knew the fate of. The first moment of each kind counts.
  */
 export function applyReceipt(
-  state: CustomerState,
+  state: MessagingState,
   interest: EventInterest,
   properties: Record<string, unknown>,
   timeMs: number,
 ): Word {
   const key = properties.idempotency_key;
-  const entry = typeof key === 'string' ? entryOf(state, key) : undefined;
+  const entry = typeof key === 'string' ? state.find(key) : undefined;
   if (!entry) return NOTHING;
   if (interest === 'settled') return settle(entry, properties.sent === true ? SENT : FAILED, 'by hand', timeMs);
   let changed = false;

@@ -1,3 +1,4 @@
+import type { SendWork } from '#gen/recur/messaging/v1/state.ts';
 import type { PartitionHandle } from '#lib/stream/processor.ts';
 import type { TraceContext } from '#lib/telemetry/trace.ts';
 import type { Channel, Send } from '../channels/channel.ts';
@@ -18,6 +19,27 @@ export interface Job extends Send {
   unsure: boolean;
   /** An earlier owner may have made the call. */
   mayHaveBegun: boolean;
+}
+
+export function newJob(
+  key: string,
+  customerId: string,
+  work: SendWork,
+  handle: PartitionHandle,
+  trace: TraceContext | undefined,
+): Job {
+  return {
+    key,
+    customerId,
+    work,
+    handle,
+    trace,
+    attempts: 0,
+    lookups: 0,
+    firstCallMs: 0,
+    unsure: false,
+    mayHaveBegun: false,
+  };
 }
 
 /** Seconds before each further attempt: eleven attempts over about ten minutes. */

@@ -3,7 +3,7 @@ import { SendWork } from '#gen/recur/messaging/v1/state.ts';
 import type { PartitionHandle, PendingWork } from '#lib/stream/processor.ts';
 import type { CallResult, Channel } from '../channels/channel.ts';
 import type { BegunMarks } from '../store/begun-marks.ts';
-import { backOffMs, type Job } from './job.ts';
+import { backOffMs, type Job, newJob } from './job.ts';
 import { Lane } from './lane.ts';
 import type { OutboxMetrics } from './metrics.ts';
 import { OutcomeWriter, type Settled } from './outcomes.ts';
@@ -65,8 +65,7 @@ export class Outbox implements Verdicts {
       }
       // `bytes` belong to the kit; decoding copies them.
       const work = SendWork.decode(bytes);
-      const counts = { attempts: 0, lookups: 0, firstCallMs: 0 };
-      const job: Job = { key, customerId, work, handle, ...counts, mayHaveBegun: false, unsure: false, trace };
+      const job = newJob(key, customerId, work, handle, trace);
       this.jobs.set(key, job);
       if (again || this.reconciler.forgotten(job)) recovered.push(job);
       else fresh.push(job);

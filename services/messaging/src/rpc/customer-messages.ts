@@ -1,18 +1,18 @@
 import type * as api from '#gen/recur/messaging/v1/messaging_service.ts';
-import { type CustomerState, MessageStatus } from '#gen/recur/messaging/v1/state.ts';
+import { MessageStatus } from '#gen/recur/messaging/v1/state.ts';
 import type { MessagingSettings } from '#gen/recur/messaging/v1/template.ts';
 import type { Call } from '#lib/rpc/call.ts';
 import { failedPrecondition, notFound } from '#lib/rpc/errors.ts';
 import type { StateReader } from '#lib/stream/state-reader.ts';
 import { explain, standings } from '../core/explain.ts';
-import { entryOf } from '../core/ledger.ts';
 import { policyOf } from '../core/settings.ts';
+import type { MessagingState } from '../core/state.ts';
 import type { EventWriter } from '../links/event-writer.ts';
 import { settlementOf } from '../links/receipt.ts';
 import { checkCustomerId, pageSizeField, refusal } from './json-field.ts';
 
 export interface CustomerMessagesParts {
-  readonly states: Pick<StateReader<CustomerState>, 'get'>;
+  readonly states: Pick<StateReader<MessagingState>, 'get'>;
   readonly events: Pick<EventWriter, 'write'>;
   readonly settings: () => MessagingSettings;
   readonly channels: ReadonlySet<string>;
@@ -52,7 +52,7 @@ export class CustomerMessages {
     call: Call,
   ): Promise<api.SettleMessageResponse> {
     const { state, customerId: current } = await this.find(customerId);
-    const entry = entryOf(state, idempotencyKey);
+    const entry = state.find(idempotencyKey);
     if (!entry) throw notFound(`message "${idempotencyKey.slice(0, 64)}"`);
     if (entry.status !== MessageStatus.MESSAGE_STATUS_UNKNOWN)
       throw failedPrecondition('The outcome of the message is not unknown.');

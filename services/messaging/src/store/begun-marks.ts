@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Redis } from 'ioredis';
 
 const DAY_MS = 86_400_000;
@@ -52,5 +52,5 @@ function keyOf(partition: number, day: number): string {
 }
 
 function member(key: string): Buffer {
-  return createHash('sha256').update(key).digest().subarray(0, 12);
+  return hash('sha256', key, 'buffer').subarray(0, 12);
 }
