@@ -3,14 +3,16 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { secretsIn } from '#tools/cluster/secrets.ts';
 import { openCluster, startCluster } from '#tools/cluster/start.ts';
+import { apiToken, called, nothingRuns } from '#tools/operations/called.ts';
 import { ROOT } from '#tools/servers/node.ts';
 import { backUp, type Say, type Source } from './backup.ts';
 import { BackupError, checkedManifest, type Manifest } from './manifest.ts';
 import { restore } from './restore.ts';
+import { nameAt, newestIn, prune } from './series.ts';
 
-const HELP = `npm run backup -- DIR [options]     copies all stores of a running cluster into an empty folder
-npm run restore -- DIR [options]    puts them into a new, empty cluster; no service may run there
-npm run backup -- --check DIR       every file is what was written
+const HELP = `${called('backup')} DIR [options]     copies all stores of a running cluster into an empty folder
+${called('restore')} DIR [options]    puts them into a new, empty cluster; no service may run there
+${called('backup')} --check DIR       every file is what was written
 
 Streams and definitions (NATS), state (Redis) and history (the ClickHouse inside analytics), consistent with one another, while
 events flow; with checksums. Mails in a mailbox are not copied. A ClickHouse server is backed up by its own BACKUP, before this.
@@ -19,10 +21,12 @@ events flow; with checksums. Mails in a mailbox are not copied. A ClickHouse ser
   --with-secrets   copy keys and tokens as well; without it they are only named. Whoever has them can read what is in the backup
   --secrets DIR    restore: where they are, when they are not in the backup
   --replicas N     restore: copies of each stream, 1, 3 or 5 (default: as they were)
+  --in DIR         instead of a folder: backup into one of its own in DIR, named by the moment; --check, restore: the newest in DIR
+  --keep N         backup --in: then delete whole ones but the newest N, and those that broke off a day ago or more
   --help
 
-Another cluster by environment: NATS_URL, REDIS_URL, and for its history SQL_URL with API_TOKEN (backup); on restore DATA_DIR, where
-analytics will have its folder, or 'node load.js DIR' beside it. On Kubernetes through kubectl port-forward.
+Another cluster by environment: NATS_URL, REDIS_URL, and for its history SQL_URL with API_TOKEN or API_TOKENS_FILE (backup; not with
+CLICKHOUSE_URL); on restore DATA_DIR, where analytics will have its folder, or 'node load.js DIR' beside it.
 
 Exit code 0: done. 1: refused or failed, with the reason. 2: bad options.`;
 
@@ -35,47 +39,60 @@ function readOptions() {
   const flag = { type: 'boolean', default: false } as const;
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { data: text, secrets: text, replicas: text, 'with-secrets': flag, check: flag, help: flag },
+    options: {
+      ...{ data: text, secrets: text, replicas: text, in: text, keep: text },
+      ...{ 'with-secrets': flag, check: flag, help: flag },
+    },
   });
   const [command = '', dir, ...rest] = positionals;
-  const { replicas } = values;
+  const { replicas, keep } = values;
+  if (keep !== undefined && (!/^[1-9]\d{0,3}$/.test(keep) || values.in === undefined))
+    throw new UsageError(`--keep ${keep}: how many backups in --in DIR, 1 to 9999?`);
   if (replicas !== undefined && !['1', '3', '5'].includes(replicas))
     throw new UsageError(`--replicas ${replicas}: must be 1, 3 or 5.`);
-  return { ...values, command, dir, rest, replicas: replicas === undefined ? undefined : Number(replicas) };
+  const number = (text: string | undefined) => (text === undefined ? undefined : Number(text));
+  return { ...values, command, dir, rest, replicas: number(replicas), keep: number(keep) };
 }
 
 type Options = ReturnType<typeof readOptions>;
 
 async function main(): Promise<number> {
   const options = readOptions();
-  const { command, dir, rest, help, check } = options;
+  const { command, help, check, keep } = options;
   if (help) {
     console.log(HELP);
     return 0;
   }
-  if (dir === undefined || rest.length > 0) throw new UsageError(`${command} which folder? Give one.`);
-  const folder = resolve(dir);
   const started = Date.now();
+  const folder = folderOf(options, started);
   if (command === 'backup' && !check) await backUp(folder, sourceOf(options), options['with-secrets'], say);
   const manifest = await checkedManifest(folder);
   if (command === 'restore') await restoreTo(folder, manifest, options);
   const bytes = Object.values(manifest.files).reduce((sum, file) => sum + file.bytes, 0);
   const size = `${(bytes / 2 ** 20).toFixed(1)} MB in ${Object.keys(manifest.files).length} files, of ${manifest.takenAt}`;
   say(`${folder}: ${size}; every checksum right. ${((Date.now() - started) / 1_000).toFixed(1)} s`);
+  if (options.in !== undefined && keep !== undefined && command === 'backup' && !check)
+    for (const name of prune(resolve(options.in), keep, started)) say(`${name}: deleted`);
   return 0;
+}
+
+function folderOf({ command, dir, rest, check, in: series }: Options, now: number): string {
+  if (series === undefined && dir !== undefined && rest.length === 0) return resolve(dir);
+  if (series === undefined || dir !== undefined)
+    throw new UsageError(`${command} which folder? Give one, or --in DIR.`);
+  return command === 'backup' && !check ? join(resolve(series), nameAt(now)) : newestIn(resolve(series));
 }
 
 /** The local cluster, or the one the environment names. */
 function sourceOf(options: Options): Source {
-  const { NATS_URL: natsUrl, REDIS_URL: redisUrl, SQL_URL: sqlUrl, API_TOKEN: token = '' } = process.env;
+  const { NATS_URL: natsUrl, REDIS_URL: redisUrl, SQL_URL: sqlUrl, CLICKHOUSE_URL: server } = process.env;
   if (options.data === undefined && natsUrl && redisUrl) {
-    const sql = sqlUrl ? { url: sqlUrl, user: 'recur', token } : undefined;
+    const sql = sqlUrl && !server ? { url: sqlUrl, user: 'recur', token: apiToken(process.env) } : undefined;
     return { natsUrl, redisUrl, sql, timeZone: process.env.SHOP_TIME_ZONE ?? '', secretsDir: undefined };
   }
   const dir = dataOf(options);
   const cluster = openCluster(dir);
-  if (cluster === undefined)
-    throw new UsageError(`Nothing runs in ${dir}: start it with npm run up, or set NATS_URL and REDIS_URL.`);
+  if (cluster === undefined) throw new UsageError(nothingRuns(dir));
   const { endpoints, settings } = cluster;
   return {
     natsUrl: endpoints.natsUrl,

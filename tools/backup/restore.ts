@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type JetStreamManager, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
@@ -76,6 +77,8 @@ async function refuseUnlessEmpty(manager: JetStreamManager, redisUrl: string): P
 /** By analytics' own code: nobody else opens its folder. */
 async function loadTables(folder: string, dataDir: string, created: string): Promise<void> {
   const script = join(ROOT, 'services/analytics/src/load-cli.ts');
+  if (!existsSync(script))
+    throw new BackupError(`For analytics, before it starts, in its image: node load.js DIR ${created}`);
   const child = spawn(process.execPath, [script, folder, created], {
     env: { ...process.env, DATA_DIR: dataDir, CLICKHOUSE_URL: '' },
     stdio: 'inherit',

@@ -1,8 +1,8 @@
-// Bundles services: node tools/build/build.ts [name...]; without names, every service there is.
+// Bundles services and operations: node tools/build/build.ts [name...]; without names, all there are.
 // Packages stay outside the bundle, so a service's image installs them once and its own layer is small;
 // `#lib` and `#gen` are bundled, and the bundle runs where there is no source.
 import { copyFileSync, cpSync, existsSync, globSync, readdirSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, sep } from 'node:path';
 import { type BuildOptions, build } from 'esbuild';
 
 const root = join(import.meta.dirname, '../..');
@@ -21,9 +21,26 @@ const options: BuildOptions = {
 };
 
 const wanted = process.argv.slice(2);
-const names = wanted.length > 0 ? wanted : readdirSync(join(root, 'services'));
+const names = wanted.length > 0 ? wanted : [...readdirSync(join(root, 'services')), 'operations'];
+
+/** Services' commands and the commands of tools, in one folder: what is done to a cluster from inside it. */
+async function buildOperations(): Promise<void> {
+  const target = 'dist/operations';
+  rmSync(join(root, target), { recursive: true, force: true });
+  await build({ ...options, entryPoints: ['tools/operations/main.ts'], outfile: join(target, 'main.js') });
+  for (const entry of globSync('services/*/src/rebuild.ts', { cwd: root })) {
+    const outfile = join(target, `rebuild-${entry.split(sep)[1]}.js`);
+    await build({ ...options, entryPoints: [entry], outfile });
+  }
+  for (const library of globSync('services/*/library', { cwd: root }))
+    cpSync(join(root, library), join(root, target, library), { recursive: true });
+}
 
 for (const name of names) {
+  if (name === 'operations') {
+    await buildOperations();
+    continue;
+  }
   const entry = join('services', name, 'src/main.ts');
   if (!existsSync(join(root, entry))) {
     if (wanted.length > 0) console.log(`${name}: no ${entry} yet, nothing to build`);

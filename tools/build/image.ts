@@ -1,4 +1,4 @@
-// What goes into a service's image: node tools/build/image.ts <service> <folder>; run by deploy/docker/Dockerfile after the build.
+// What goes into the image of a service or of operations: node tools/build/image.ts <service> <folder>; run by deploy/docker/Dockerfile after the build.
 // The bundle, what is read from beside it, and of node_modules the packages the bundle imports with what those need. An image of
 // all packages would be several times as large, and a scanner would find faults of programs that are not run.
 import {

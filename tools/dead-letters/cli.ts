@@ -4,10 +4,11 @@ import { connect } from '@nats-io/transport-node';
 import { recordKindToJSON } from '#gen/recur/log/v1/frame.ts';
 import { addressesOf } from '#lib/boot/nats.ts';
 import { openCluster } from '#tools/cluster/start.ts';
+import { called, nothingRuns } from '#tools/operations/called.ts';
 import { ROOT } from '#tools/servers/node.ts';
 import { DeadLetters, isStage, type Letter, obstacle } from './letters.ts';
 
-const HELP = `npm run dead-letters -- <command> [options]
+const HELP = `${called('dead-letters')} <command> [options]
 
 Records a stage could not process, kept with the reason while their partition went on.
 
@@ -50,7 +51,7 @@ function natsUrl({ nats, data }: Options): string {
   if (given !== undefined && given !== '') return given;
   const dir = resolve(data ?? (process.env.RECUR_DATA || join(ROOT, '.data', 'local')));
   const cluster = openCluster(dir);
-  if (cluster === undefined) throw new UsageError(`Nothing runs in ${dir}: start it with npm run up, or say --nats.`);
+  if (cluster === undefined) throw new UsageError(nothingRuns(dir, 'NATS_URL, or say --nats'));
   return cluster.endpoints.natsUrl;
 }
 
@@ -86,7 +87,7 @@ async function list(letters: DeadLetters, { stage, json }: Options): Promise<num
     console.log(
       count === 0
         ? 'There are none.'
-        : `\n${count} in all. Replay them with: npm run dead-letters -- replay <number …>`,
+        : `\n${count} in all. Replay them with: ${called('dead-letters')} replay <number …>`,
     );
   return 0;
 }

@@ -29,6 +29,24 @@ export function connectApi({ grpc, apiToken }: Pick<Endpoints, 'grpc' | 'apiToke
 }
 export type Api = ReturnType<typeof connectApi>;
 
-export function closeApi(api: Api): void {
+/** What a library is loaded with. */
+export type LibraryApi = Pick<Api, 'profileDefinitions' | 'segmentation' | 'messaging' | 'journey'>;
+
+export interface LibraryAddresses {
+  readonly grpc: Readonly<Record<'profile' | 'segmentation' | 'messaging' | 'journey', string>>;
+  readonly apiToken: string;
+}
+
+export function connectLibrary({ grpc, apiToken }: LibraryAddresses): LibraryApi {
+  const settings = { token: apiToken, deadlineMs: 20_000 };
+  return {
+    profileDefinitions: createClient(ProfileDefinitionServiceClient, grpc.profile, settings),
+    segmentation: createClient(SegmentationServiceClient, grpc.segmentation, settings),
+    messaging: createClient(MessagingServiceClient, grpc.messaging, settings),
+    journey: createClient(JourneyServiceClient, grpc.journey, settings),
+  };
+}
+
+export function closeApi(api: Readonly<Record<string, { close(): void }>>): void {
   for (const client of Object.values(api)) client.close();
 }

@@ -1,11 +1,18 @@
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { status } from '@grpc/grpc-js';
 import { RpcError } from '#lib/rpc/errors.ts';
-import type { Api } from './api.ts';
+import type { LibraryApi } from './api.ts';
 import { journeyTexts, readLibrary } from './read.ts';
 
 /** Segments, templates and journeys that come with Recur. */
-export const LIBRARY = join(import.meta.dirname, '../../services/journey/library');
+export const LIBRARY = libraryIn(import.meta.dirname);
+
+/** In a checkout, or beside the bundle, at the same path. */
+function libraryIn(here: string): string {
+  const beside = join(here, 'services/journey/library');
+  return existsSync(beside) ? beside : join(here, '../../services/journey/library');
+}
 
 export interface Loaded {
   readonly computedTraits: string[];
@@ -19,7 +26,7 @@ export interface Loaded {
  * Creates what a folder of files describes (computed_traits/, tags/, segments/, templates/, and journeys beside them) and
  * starts the journeys. What is there already stays as it is.
  */
-export async function loadLibrary(api: Api, folder = LIBRARY): Promise<Loaded> {
+export async function loadLibrary(api: LibraryApi, folder = LIBRARY): Promise<Loaded> {
   const { computedTraits, tags, segments, templates } = readLibrary(folder);
   for (const computedTrait of computedTraits) {
     const requestId = `library-${computedTrait.id}`;

@@ -3,6 +3,7 @@ import { spawn } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { WIRING } from '#lib/topology/topology.ts';
 import { openCluster } from '#tools/cluster/start.ts';
+import { nothingRuns } from '#tools/operations/called.ts';
 import { ROOT } from '#tools/servers/node.ts';
 
 const SERVICES = ['identity', ...Object.keys(WIRING)];
@@ -39,7 +40,7 @@ function surroundings(given: string | undefined): Record<string, string> {
   const dir = resolve(given ?? (process.env.RECUR_DATA || join(ROOT, '.data', 'local')));
   const cluster = openCluster(dir);
   if (cluster === undefined) {
-    console.error(`Nothing runs in ${dir}: start it with npm run up, or set NATS_URL and REDIS_URL.`);
+    console.error(nothingRuns(dir));
     process.exit(2);
   }
   const { natsUrl, redisUrl } = cluster.endpoints;

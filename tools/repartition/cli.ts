@@ -10,10 +10,11 @@ import {
   repartition,
 } from '#lib/repartition/repartition.ts';
 import { openCluster } from '#tools/cluster/start.ts';
+import { called, nothingRuns } from '#tools/operations/called.ts';
 import { ROOT } from '#tools/servers/node.ts';
 import { repartitionCluster, withStores } from './cluster.ts';
 
-const HELP = `npm run repartition -- --to N [options]
+const HELP = `${called('repartition')} --to N [options]
 
 Gives a cluster another number of partitions: states and timers go to where their customers' ids belong, new records are read from the
 present end of the log on. Nothing is lost, nothing is done twice; events are taken all the time and wait meanwhile.
@@ -66,8 +67,7 @@ async function main(): Promise<number> {
 function opened(data: string | undefined) {
   const dir = resolve(data ?? (process.env.RECUR_DATA || join(ROOT, '.data', 'local')));
   const cluster = openCluster(dir);
-  if (cluster === undefined)
-    throw new RepartitionError(`Nothing runs in ${dir}: start it with npm run up, or set NATS_URL and REDIS_URL.`);
+  if (cluster === undefined) throw new RepartitionError(nothingRuns(dir));
   return cluster;
 }
 
