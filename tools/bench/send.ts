@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import { Pool } from 'undici';
 import { IngestServiceService } from '#gen/recur/ingest/v1/ingest_service.ts';
+import { releaseEndedCalls } from '#lib/rpc/ended-calls.ts';
 import type { Batch } from './batches.ts';
 
 /** Sends one request; resolves when it was accepted, also after having been told to wait. */
@@ -72,6 +73,7 @@ export class Caller {
   readonly #metadata = new Metadata();
 
   constructor(address: string, token: string) {
+    releaseEndedCalls();
     // A connection of its own, not one shared with other clients of this address.
     this.#client = new Client(address, credentials.createInsecure(), { 'grpc.use_local_subchannel_pool': 1 });
     this.#metadata.set('authorization', `Bearer ${token}`);

@@ -7,7 +7,6 @@ export interface RawCall {
   readonly metadata: Metadata;
   readonly cancelled: boolean;
   getDeadline(): Date | number;
-  getPeer(): string;
   on(event: 'cancelled', listener: () => void): unknown;
 }
 
@@ -20,6 +19,7 @@ export class Call {
   readonly deadlineMs: number;
   /** Where calls made for this one belong; undefined while nothing is traced. */
   readonly trace: TraceContext | undefined;
+  readonly metadata: Metadata;
   readonly #raw: RawCall;
   #controller: AbortController | undefined;
   #reason: Error | undefined;
@@ -29,15 +29,8 @@ export class Call {
     this.principal = principal;
     this.deadlineMs = deadlineMs;
     this.#raw = raw;
+    this.metadata = raw.metadata;
     this.trace = trace;
-  }
-
-  get metadata(): Metadata {
-    return this.#raw.metadata;
-  }
-
-  get peer(): string {
-    return this.#raw.getPeer();
   }
 
   /** Aborts when the caller cancels, goes away, or the deadline passes. Made on first use: most calls need none. */

@@ -12,6 +12,7 @@ import {
   status,
 } from '@grpc/grpc-js';
 import type { Call } from './call.ts';
+import { releaseEndedCalls } from './ended-calls.ts';
 import type { MethodShape, RequestOf, ResponseOf, ServiceShape } from './service.ts';
 import { clientSpan, endRpcSpan } from './spans.ts';
 import { fromStatus } from './status-details.ts';
@@ -60,6 +61,7 @@ export function createClient<S extends ServiceShape>(
   address: string,
   settings: ClientSettings = {},
 ): RpcClient<S> {
+  releaseEndedCalls();
   const client = new generated(address, credentials.createInsecure(), {
     'grpc.keepalive_time_ms': 10_000,
     'grpc.keepalive_timeout_ms': 5_000,

@@ -3,6 +3,7 @@ import { HealthImplementation } from 'grpc-health-check';
 import type { Registry } from 'prom-client';
 import type { Logger } from '#lib/telemetry/logger.ts';
 import { adapt, readable } from './adapt.ts';
+import { releaseEndedCalls } from './ended-calls.ts';
 import { Gate } from './gate.ts';
 import { addReflection } from './reflection.ts';
 import type { RpcService } from './service.ts';
@@ -33,6 +34,7 @@ export class RpcServer {
   constructor(options: RpcServerOptions) {
     const { services, tokens, logger, registry, reflection = true } = options;
     this.#options = options;
+    releaseEndedCalls();
     this.#server = new Server({
       'grpc.max_receive_message_length': options.maxReceiveBytes ?? 4 * 1024 * 1024,
       'grpc.keepalive_time_ms': 10_000,

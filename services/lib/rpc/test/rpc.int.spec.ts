@@ -71,7 +71,7 @@ const failure = async (work: Promise<unknown>): Promise<RpcError> => {
 function parentCall(token: string, deadlineMs: number): Call {
   const metadata = new Metadata();
   metadata.set('authorization', `Bearer ${token}`);
-  const raw = { metadata, cancelled: false, getDeadline: () => deadlineMs, getPeer: () => 'test', on: () => undefined };
+  const raw = { metadata, cancelled: false, getDeadline: () => deadlineMs, on: () => undefined };
   return new Call('recur.other.v1.OtherService/Get', { name: 'caller', scopes: [] }, deadlineMs, raw);
 }
 

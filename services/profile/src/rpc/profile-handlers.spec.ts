@@ -27,7 +27,6 @@ function call(...scopes: string[]): Call {
     metadata: new Metadata(),
     cancelled: false,
     getDeadline: () => NOW,
-    getPeer: () => 'test',
     on: () => undefined,
   };
   return new Call('recur.profile.v1.ProfileService/GetProfile', { name: 'test', scopes }, NOW, raw);
