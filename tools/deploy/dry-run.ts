@@ -5,7 +5,7 @@ import { run } from '#tools/servers/binaries.ts';
 import { type ApiServer, apiServerBinaries, startApiServer } from './api-server.ts';
 import { DEPLOY } from './generated.ts';
 import { build, OVERLAYS } from './kustomize.ts';
-import { isWorkload, type Manifest, manifestsIn, nameOf } from './manifest.ts';
+import { type Manifest, manifestsIn, nameOf, workloadsIn } from './manifest.ts';
 
 const CUSTOM = ['keda.sh/v1alpha1', 'monitoring.coreos.com/v1'];
 
@@ -37,7 +37,7 @@ export async function dryRun(crds: readonly string[], say: (line: string) => voi
       await kubectl(['apply', '--server-side', '--force-conflicts', '-f', '-'], standing);
       const dry = ['--dry-run=server', '--validate=strict', '-f', '-'];
       await kubectl(['apply', '--server-side', '--force-conflicts', ...dry], sent);
-      const pods = sent.filter(isWorkload).map(podOf);
+      const pods = workloadsIn(sent).map(podOf);
       await kubectl(['create', ...dry], pods);
       say(`${overlay}: ${sent.length} objects and ${pods.length} pods accepted`);
     }

@@ -109,6 +109,24 @@ describe('stores', () => {
   });
 });
 
+describe('operations', () => {
+  const operations: End = { labels: labelsOf('operations', 'operations') };
+
+  test('reach the stores, SQL and what the library is made of, and nobody else; nobody reaches them', () => {
+    expect(may(operations, pod('nats'), 4222)).toBe(true);
+    expect(may(operations, pod('redis'), 6379)).toBe(true);
+    for (const service of SERVICES) {
+      const called = ['profile', 'segmentation', 'messaging', 'journey'].includes(service);
+      expect(may(operations, pod(service), PORTS.grpc[service])).toBe(called);
+      expect(may(operations, pod(service), PORTS.clickhouseHttp)).toBe(service === 'analytics');
+      expect(may(pod(service), operations, PORTS.clickhouseHttp)).toBe(false);
+    }
+    expect(may(operations, pod('clickhouse'), 8123)).toBe(false);
+    expect(may(operations, internet, 443)).toBe(false);
+    expect(may(operations, dns, 53, 'UDP')).toBe(true);
+  });
+});
+
 describe('the outside', () => {
   test('gateways reach the links of messages, not what else messaging has', () => {
     for (const service of SERVICES) expect(may(stranger('gateway'), pod(service), 9056)).toBe(service === 'messaging');

@@ -1,4 +1,5 @@
 import { CALLS, PORTS, SERVICES, type ServiceName } from '#lib/topology/topology.ts';
+import { LIBRARY_CALLS, OPERATIONS } from './operations-manifests.ts';
 import { portsOf, selectorOf } from './service-manifests.ts';
 
 /** Servers every service stands on (lib/boot connects to both before anything else), and their ports. */
@@ -57,6 +58,31 @@ const CLICKHOUSE_EDGES: readonly Edge[] = [
     ports: [9234],
     why: 'consensus',
   },
+];
+
+/** Of components/operations. */
+const OPERATIONS_EDGES: readonly Edge[] = [
+  ...Object.entries(STORE_PORTS).map(([store, storePort]) => ({
+    name: `operations-to-${store}`,
+    from: app(OPERATIONS),
+    to: app(store),
+    ports: [storePort],
+    why: 'backup, restore, rebuild, repartition, dead letters',
+  })),
+  {
+    name: 'operations-to-analytics',
+    from: app(OPERATIONS),
+    to: app('analytics'),
+    ports: [PORTS.clickhouseHttp],
+    why: 'history, for a backup',
+  },
+  ...LIBRARY_CALLS.map((service) => ({
+    name: `operations-to-${service}`,
+    from: app(OPERATIONS),
+    to: app(service),
+    ports: [PORTS.grpc[service]],
+    why: 'definitions of the library',
+  })),
 ];
 
 export const EDGES: readonly Edge[] = [
@@ -133,6 +159,7 @@ export const EDGES: readonly Edge[] = [
     why: 'providers of SMS, WeChat, WeCom and push; webhooks',
   },
   ...CLICKHOUSE_EDGES,
+  ...OPERATIONS_EDGES,
   { name: 'nats-to-nats', from: app('nats'), to: app('nats'), ports: [6222], why: 'cluster routes' },
   {
     name: 'all-to-dns',

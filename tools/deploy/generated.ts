@@ -3,6 +3,7 @@ import { stringify } from 'yaml';
 import { SERVICES } from '#lib/topology/topology.ts';
 import { ROOT } from '#tools/servers/node.ts';
 import { networkPolicies } from './edges.ts';
+import { operationsManifests } from './operations-manifests.ts';
 import { cpuAutoscalers, lagAutoscalers } from './scaling.ts';
 import { serviceManifests } from './service-manifests.ts';
 
@@ -13,6 +14,7 @@ export function generatedFiles(): Map<string, string> {
   return new Map([
     ...SERVICES.map((service) => [`base/${service}.yaml`, yamlOf(serviceManifests(service))] as const),
     ['components/network-policies/policies.yaml', yamlOf(networkPolicies())],
+    ['components/operations/operations.yaml', yamlOf(operationsManifests())],
     ['components/autoscaling/autoscalers.yaml', yamlOf(cpuAutoscalers())],
     ['components/autoscaling-lag/autoscalers.yaml', yamlOf(lagAutoscalers())],
   ]);

@@ -13,6 +13,7 @@ export const COMPONENTS = [
   'autoscaling',
   'autoscaling-lag',
   'telemetry',
+  'operations',
   'tls',
   'clickhouse',
 ] as const;
@@ -28,12 +29,17 @@ export async function render(dir: string): Promise<string> {
   return run(command, [...args, dir]);
 }
 
-/** Every set of components that can stand together: two autoscalers for the same services cannot. */
+/** Every set of components that can stand together, in the order an overlay must name them: two autoscalers for the same services cannot. */
 export function combinations(): Component[][] {
   const all = Array.from({ length: 2 ** COMPONENTS.length }, (_, bits) =>
     COMPONENTS.filter((_component, i) => (bits & (1 << i)) !== 0),
   );
-  return all.filter((set) => !(set.includes('autoscaling') && set.includes('autoscaling-lag')));
+  const scales = (set: Component[]) => set.includes('autoscaling') || set.includes('autoscaling-lag');
+  // Operations and autoscalers have nothing to do with one another; overlays staging and production have both.
+  return all.filter(
+    (set) =>
+      !(set.includes('autoscaling') && set.includes('autoscaling-lag')) && !(set.includes('operations') && scales(set)),
+  );
 }
 
 /** The base and the servers with these components, as an overlay of one's own would have them. */

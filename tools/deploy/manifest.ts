@@ -56,6 +56,7 @@ export interface PodSpec {
   serviceAccountName?: string;
   priorityClassName?: string;
   terminationGracePeriodSeconds?: number;
+  restartPolicy?: string;
   topologySpreadConstraints?: { topologyKey: string }[];
   volumes?: Record<string, unknown>[];
   hostNetwork?: boolean;
@@ -63,10 +64,12 @@ export interface PodSpec {
   hostIPC?: boolean;
 }
 
-/** What runs pods: a Deployment, a StatefulSet or a Job. */
+/** What runs pods: a Deployment, a StatefulSet, a Job, or what a CronJob makes. */
 export interface Workload extends Manifest {
   spec: {
     replicas?: number;
+    activeDeadlineSeconds?: number;
+    backoffLimit?: number;
     selector?: { matchLabels: Record<string, string> };
     template: { metadata?: { labels?: Record<string, string> }; spec: PodSpec };
     volumeClaimTemplates?: { metadata: { name: string }; spec: { resources: { requests: { storage: string } } } }[];
@@ -75,9 +78,21 @@ export interface Workload extends Manifest {
 
 const WORKLOADS = ['Deployment', 'StatefulSet', 'Job'];
 
-export function isWorkload(manifest: Manifest): manifest is Workload {
+function isWorkload(manifest: Manifest): manifest is Workload {
   return WORKLOADS.includes(manifest.kind);
 }
+
+/** All that run pods; a CronJob with its name and the Jobs it makes. */
+export function workloadsIn(manifests: readonly Manifest[]): Workload[] {
+  return manifests.flatMap((manifest) => {
+    if (isWorkload(manifest)) return [manifest];
+    if (manifest.kind !== 'CronJob') return [];
+    return [{ ...manifest, spec: (manifest.spec as { jobTemplate: Pick<Workload, 'spec'> }).jobTemplate.spec }];
+  });
+}
+
+/** It is not there all the time: nobody asks it how it does, and no node waits for it. */
+export const runsToItsEnd = ({ kind }: Manifest): boolean => kind === 'Job' || kind === 'CronJob';
 
 /** `Deployment/profile`, for messages. */
 export const nameOf = ({ kind, metadata }: Manifest): string => `${kind}/${metadata?.name}`;

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { DEPLOY } from './generated.ts';
 import { build, buildWith, combinations, OVERLAYS } from './kustomize.ts';
-import type { Container, Manifest, Workload } from './manifest.ts';
+import { type Container, type Manifest, type Workload, workloadsIn } from './manifest.ts';
 import { podProblems } from './pod-policy.ts';
 import { Schemas } from './schema.ts';
 import { setProblems } from './set-policy.ts';
@@ -42,6 +42,8 @@ describe('a broken manifest is found', () => {
     ) as Workload;
   const container = (all: Manifest[], name: string) =>
     workload(all, name).spec.template.spec.containers[0] as Container;
+  const job = (all: Manifest[], name: string) =>
+    workloadsIn(all).find(({ kind, metadata }) => kind === 'CronJob' && metadata.name === name) as Workload;
   const object = (all: Manifest[], kind: string, name: string) =>
     all.find((each) => each.kind === kind && each.metadata.name === name) as Manifest & { spec: Record<string, never> };
   const conf = (all: Manifest[], map: string) =>
@@ -248,6 +250,77 @@ describe('a broken manifest is found', () => {
         data['redis.conf'] = (data['redis.conf'] as string).replace('noeviction', 'allkeys-lru');
       },
       'it must never evict',
+    ],
+    [
+      'backs up beside a backup',
+      (all) => {
+        Object.assign(object(all, 'CronJob', 'backup').spec, { concurrencyPolicy: 'Allow' });
+      },
+      'CronJob/backup: concurrencyPolicy must be Forbid',
+    ],
+    [
+      'comes at no time there is',
+      (all) => {
+        Object.assign(object(all, 'CronJob', 'backup').spec, { schedule: '15 18 * *' });
+      },
+      'must have five fields',
+    ],
+    [
+      'is never begun late',
+      (all) => {
+        Object.assign(object(all, 'CronJob', 'backup').spec, { startingDeadlineSeconds: 5 });
+      },
+      'startingDeadlineSeconds must be 60 or more',
+    ],
+    [
+      'keeps every job there ever was',
+      (all) => {
+        Object.assign(object(all, 'CronJob', 'backup').spec, { successfulJobsHistoryLimit: 1000 });
+      },
+      'successfulJobsHistoryLimit must be 1 to 10',
+    ],
+    [
+      'hangs for ever',
+      (all) => {
+        delete job(all, 'backup').spec.activeDeadlineSeconds;
+      },
+      'CronJob/backup: activeDeadlineSeconds is missing',
+    ],
+    [
+      'is tried without end',
+      (all) => {
+        job(all, 'operations').spec.backoffLimit = 100;
+      },
+      'CronJob/operations: backoffLimit must be 0 to 3',
+    ],
+    [
+      'backs up as root',
+      (all) => {
+        job(all, 'backup').spec.template.spec.securityContext = {};
+      },
+      'CronJob/backup: runAsNonRoot',
+    ],
+    [
+      'backs up by whatever image is there',
+      (all) => {
+        (job(all, 'backup').spec.template.spec.containers[0] as Container).image = 'recur/operations:latest';
+      },
+      'CronJob/backup: container operations: image',
+    ],
+    [
+      'keeps backups on no volume',
+      (all) => {
+        all.splice(all.indexOf(object(all, 'PersistentVolumeClaim', 'recur-backups')), 1);
+      },
+      'CronJob/backup: there is no PersistentVolumeClaim recur-backups',
+    ],
+    [
+      'was added after what it must trust',
+      (all) => {
+        const [container] = job(all, 'backup').spec.template.spec.containers;
+        if (container) container.env = container.env?.filter(({ name }) => name !== 'NODE_EXTRA_CA_CERTS') ?? [];
+      },
+      'CronJob/backup: does not trust recur-ca',
     ],
     [
       'is twice there',

@@ -4,7 +4,7 @@ import type { ServiceName } from '#lib/topology/topology.ts';
 import { onPath } from '#tools/servers/binaries.ts';
 import type { ChildSpec } from '#tools/servers/child.ts';
 import { pinnedNode, saysOk } from '#tools/servers/node.ts';
-import { isWorkload, type Manifest, type Workload } from './manifest.ts';
+import { type Manifest, type Workload, workloadsIn } from './manifest.ts';
 import { configOf } from './set-policy.ts';
 import { USER } from './sizing.ts';
 
@@ -20,7 +20,7 @@ export class Pod {
   readonly #secrets: readonly Manifest[];
 
   constructor(manifests: readonly Manifest[], secrets: readonly Manifest[], name: string) {
-    const workload = manifests.filter(isWorkload).find(({ metadata }) => metadata.name === name);
+    const workload = workloadsIn(manifests).find(({ metadata }) => metadata.name === name);
     if (workload === undefined) throw new Error(`There is no workload ${name}.`);
     this.#workload = workload;
     this.#manifests = manifests;

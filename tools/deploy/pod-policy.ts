@@ -1,22 +1,23 @@
 import {
   type Container,
-  isWorkload,
   type Manifest,
   nameOf,
   type PodSpec,
   type Probe,
+  runsToItsEnd,
   type Workload,
+  workloadsIn,
 } from './manifest.ts';
 import { quantity } from './quantity.ts';
 
 /** What every pod of ours must be, looked at one by one. Each problem says where and what. */
 export function podProblems(manifests: readonly Manifest[]): string[] {
-  return manifests.filter(isWorkload).flatMap((workload) => {
+  return workloadsIn(manifests).flatMap((workload) => {
     const pod = workload.spec.template.spec;
     const problems = [...restricted(pod), ...placed(workload, pod)];
     for (const container of [...(pod.initContainers ?? []), ...pod.containers]) {
       const found = [...contained(container), ...pinned(container), ...sized(container), ...noSecretsIn(container)];
-      if (workload.kind !== 'Job' && pod.containers.includes(container)) found.push(...probed(container));
+      if (!runsToItsEnd(workload) && pod.containers.includes(container)) found.push(...probed(container));
       problems.push(...found.map((problem) => `container ${container.name}: ${problem}`));
     }
     return problems.map((problem) => `${nameOf(workload)}: ${problem}`);
@@ -50,7 +51,7 @@ function restricted(pod: PodSpec): string[] {
 function placed(workload: Workload, pod: PodSpec): string[] {
   const problems: string[] = [];
   if (pod.priorityClassName === undefined) problems.push('priorityClassName is missing');
-  if (workload.kind !== 'Job' && (pod.topologySpreadConstraints ?? []).length === 0)
+  if (!runsToItsEnd(workload) && (pod.topologySpreadConstraints ?? []).length === 0)
     problems.push('topologySpreadConstraints are missing');
   return problems;
 }

@@ -15,7 +15,7 @@ const KEY_VARIABLES: Record<KeyFile, string> = {
 };
 
 /** Labels Kubernetes recommends. `version` is the overlay's to say. */
-export const labelsOf = (name: string, component: 'service' | 'store') => ({
+export const labelsOf = (name: string, component: 'service' | 'store' | 'operations') => ({
   'app.kubernetes.io/name': name,
   'app.kubernetes.io/component': component,
   'app.kubernetes.io/part-of': 'recur',
@@ -161,11 +161,13 @@ function containerOf(service: ServiceName, sizing: Sizing): object {
   };
 }
 
+/** A variable from the entry of the same name of a secret. */
+export const secretEnv = (name: string, from: string, optional = false) => ({
+  name,
+  valueFrom: { secretKeyRef: { name: from, key: name, ...(optional ? { optional } : {}) } },
+});
+
 function envOf(service: ServiceName, sizing: Sizing): object[] {
-  const secret = (name: string, from: string, optional = false) => ({
-    name,
-    valueFrom: { secretKeyRef: { name: from, key: name, ...(optional ? { optional } : {}) } },
-  });
   const [grpc, http, clickhouse] = portsOf(service).map(({ port }) => String(port));
   return [
     { name: 'SERVICE_NAME', value: service },
@@ -181,13 +183,13 @@ function envOf(service: ServiceName, sizing: Sizing): object[] {
       value: `${to}:${PORTS.grpc[to]}`,
     })),
     ...sizing.keys.map((key) => ({ name: KEY_VARIABLES[key], value: `${KEYS_FOLDER}/${key}` })),
-    secret('NATS_URL', 'recur-stores'),
-    secret('REDIS_URL', 'recur-stores'),
+    secretEnv('NATS_URL', 'recur-stores'),
+    secretEnv('REDIS_URL', 'recur-stores'),
     ...(service === 'messaging'
       ? [
-          secret('SMTP_URL', 'recur-smtp'),
-          secret('SMTP_LOOKUP_URL', 'recur-smtp', true),
-          secret('MAIL_FROM', 'recur-smtp'),
+          secretEnv('SMTP_URL', 'recur-smtp'),
+          secretEnv('SMTP_LOOKUP_URL', 'recur-smtp', true),
+          secretEnv('MAIL_FROM', 'recur-smtp'),
         ]
       : []),
   ];

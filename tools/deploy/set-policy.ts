@@ -1,18 +1,28 @@
 import { PORTS } from '#lib/topology/topology.ts';
-import { isWorkload, type Manifest, nameOf, type Workload } from './manifest.ts';
+import { type Manifest, nameOf, runsToItsEnd, type Workload, workloadsIn } from './manifest.ts';
 import { bytes, quantity } from './quantity.ts';
 import { SIZING } from './sizing.ts';
 
 /** What must hold between the manifests of one cluster. */
 export function setProblems(manifests: readonly Manifest[]): string[] {
-  const checks = [labelled, once, inOneNamespace, noSecrets, references, budgets, autoscalers, serviceSettings, stores];
+  const checks = [
+    labelled,
+    once,
+    inOneNamespace,
+    noSecrets,
+    references,
+    trust,
+    budgets,
+    autoscalers,
+    serviceSettings,
+    stores,
+  ];
   return checks.flatMap((check) => check(manifests));
 }
 
 const LABELS = ['name', 'component', 'part-of'].map((each) => `app.kubernetes.io/${each}`);
 const CLUSTER_WIDE = ['Namespace', 'PriorityClass'];
 
-const workloadsOf = (manifests: readonly Manifest[]) => manifests.filter(isWorkload);
 const ofKind = (manifests: readonly Manifest[], kind: string) => manifests.filter((each) => each.kind === kind);
 const podLabels = ({ spec }: Workload) => spec.template.metadata?.labels ?? {};
 
@@ -55,7 +65,7 @@ function noSecrets(manifests: readonly Manifest[]): string[] {
 function references(manifests: readonly Manifest[]): string[] {
   const has = (kind: string, name: string) => ofKind(manifests, kind).some(({ metadata }) => metadata.name === name);
   const problems: string[] = [];
-  for (const workload of workloadsOf(manifests)) {
+  for (const workload of workloadsIn(manifests)) {
     const { spec } = workload.spec.template;
     const wanted: [string, string | undefined][] = [
       ['ServiceAccount', spec.serviceAccountName],
@@ -75,12 +85,33 @@ function references(manifests: readonly Manifest[]): string[] {
     for (const volume of spec.volumes ?? []) {
       const name = (volume.configMap as { name?: string } | undefined)?.name;
       if (name !== undefined && !FROM_ELSEWHERE.includes(name)) wanted.push(['ConfigMap', name]);
+      const claim = (volume.persistentVolumeClaim as { claimName?: string } | undefined)?.claimName;
+      if (claim !== undefined && !claimedBy(claim, manifests)) wanted.push(['PersistentVolumeClaim', claim]);
     }
     for (const [kind, name] of wanted)
       if (name !== undefined && !has(kind, name)) problems.push(`${nameOf(workload)}: there is no ${kind} ${name}`);
   }
   return [...problems, ...servicesLead(manifests)];
 }
+
+/** `data-analytics-0`: a StatefulSet makes its own. */
+function claimedBy(claim: string, manifests: readonly Manifest[]): boolean {
+  return workloadsIn(manifests).some(({ metadata, spec }) =>
+    (spec.volumeClaimTemplates ?? []).some((each) => claim.startsWith(`${each.metadata.name}-${metadata.name}-`)),
+  );
+}
+
+/** Where one of those that reach the stores trusts the authority of components/tls, all must: else one was added after it. */
+function trust(manifests: readonly Manifest[]): string[] {
+  const reaching = workloadsIn(manifests).filter((workload) => named(workload, 'NATS_URL'));
+  if (!reaching.some((workload) => named(workload, 'NODE_EXTRA_CA_CERTS'))) return [];
+  return reaching
+    .filter((workload) => !named(workload, 'NODE_EXTRA_CA_CERTS'))
+    .map((workload) => `${nameOf(workload)}: does not trust recur-ca: components/tls comes after what it encrypts`);
+}
+
+const named = ({ spec }: Workload, variable: string) =>
+  spec.template.spec.containers.some(({ env = [] }) => env.some(({ name }) => name === variable));
 
 /** Made on the cluster, as secrets are: the certificate authority's certificate. */
 const FROM_ELSEWHERE = ['recur-ca'];
@@ -91,7 +122,7 @@ function servicesLead(manifests: readonly Manifest[]): string[] {
       selector: Record<string, string>;
       ports: { targetPort: string | number }[];
     };
-    const behind = workloadsOf(manifests).find((workload) => selects(selector, podLabels(workload)));
+    const behind = workloadsIn(manifests).find((workload) => selects(selector, podLabels(workload)));
     if (behind === undefined) return [`${nameOf(service)}: selects no pods`];
     const named = behind.spec.template.spec.containers.flatMap((each) => each.ports ?? []);
     return ports
@@ -107,8 +138,8 @@ function budgets(manifests: readonly Manifest[]): string[] {
   const all = ofKind(manifests, 'PodDisruptionBudget') as (Manifest & {
     spec: { maxUnavailable?: number; minAvailable?: number; selector: { matchLabels: Record<string, string> } };
   })[];
-  return workloadsOf(manifests).flatMap((workload) => {
-    if (workload.kind === 'Job') return [];
+  return workloadsIn(manifests).flatMap((workload) => {
+    if (runsToItsEnd(workload)) return [];
     const own = all.filter(({ spec }) => selects(spec.selector.matchLabels, podLabels(workload)));
     if (own.length !== 1) return [`${nameOf(workload)}: has ${own.length} disruption budgets, must have 1`];
     const { maxUnavailable, minAvailable } = own[0]?.spec ?? {};
@@ -128,7 +159,7 @@ function autoscalers(manifests: readonly Manifest[]): string[] {
     for (const scaler of ofKind(manifests, kind)) {
       const spec = scaler.spec as { scaleTargetRef: { name: string }; maxReplicas?: number; maxReplicaCount?: number };
       const { name } = spec.scaleTargetRef;
-      const target = workloadsOf(manifests).find(({ metadata }) => metadata.name === name);
+      const target = workloadsIn(manifests).find(({ metadata }) => metadata.name === name);
       if (target === undefined) problems.push(`${nameOf(scaler)}: there is no workload ${name}`);
       if (target?.spec.replicas !== undefined)
         problems.push(`${nameOf(scaler)}: ${name} says replicas too, they would fight`);
@@ -150,7 +181,7 @@ export function configOf(manifests: readonly Manifest[]): Record<string, string>
 /** Grace covers what ending takes, and Node's heap is sized from the memory limit. */
 function serviceSettings(manifests: readonly Manifest[]): string[] {
   const shutdown = Number(configOf(manifests).SHUTDOWN_MS) / 1000;
-  return workloadsOf(manifests).flatMap((workload) => {
+  return workloadsIn(manifests).flatMap((workload) => {
     const { name } = workload.metadata;
     if (!(name in PORTS.grpc)) return [];
     const pod = workload.spec.template.spec;
@@ -172,7 +203,7 @@ function stores(manifests: readonly Manifest[]): string[] {
   const problems: string[] = [];
   const config = configOf(manifests);
   const find = (name: string) =>
-    workloadsOf(manifests).find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === name);
+    workloadsIn(manifests).find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === name);
   const file = (map: string, name: string) =>
     ofKind(manifests, 'ConfigMap').find(({ metadata }) => metadata.name.startsWith(`${map}-`))?.data?.[name] ?? '';
   const nats = find('nats');

@@ -1,3 +1,4 @@
+import { jobProblems } from './job-policy.ts';
 import { type Manifest, nameOf } from './manifest.ts';
 import { podProblems } from './pod-policy.ts';
 import type { Schemas } from './schema.ts';
@@ -8,5 +9,5 @@ export function problemsOf(manifests: readonly Manifest[], schemas: Schemas): st
   const byKind = manifests.flatMap((manifest) =>
     schemas.problemsOf(manifest).map((problem) => `${nameOf(manifest)}: ${problem}`),
   );
-  return [...byKind, ...podProblems(manifests), ...setProblems(manifests)];
+  return [...byKind, ...podProblems(manifests), ...jobProblems(manifests), ...setProblems(manifests)];
 }
