@@ -14,7 +14,7 @@ import { privatePort, releasePort } from '#tools/servers/ports.ts';
 import { deleteWithUs } from '#tools/servers/watchdog.ts';
 import { HealthClient } from './health-client.ts';
 import { buildWith } from './kustomize.ts';
-import type { Manifest } from './manifest.ts';
+import { type Manifest, workloadsIn } from './manifest.ts';
 import { confined, Pod, serviceIn } from './on-this-machine.ts';
 import { OverlayServers } from './overlay-servers.ts';
 import { newSecrets } from './secrets.ts';
@@ -55,7 +55,7 @@ beforeAll(async () => {
   if (process.env.RECUR_KEEP !== '1') deleteWithUs(dir);
   chmodSync(dir, 0o755);
   // The production overlay, but for its ClickHouse: there is no server for it here, so analytics has its own.
-  manifests = await buildWith(['network-policies', 'autoscaling-lag', 'telemetry', 'tls']);
+  manifests = await buildWith(['network-policies', 'autoscaling-lag', 'telemetry', 'operations', 'tls']);
   mailbox = await startMailbox({ dir: join(dir, 'mailbox') });
   secrets = newSecrets({
     namespace: 'recur',
@@ -85,14 +85,23 @@ const authority = (certificate: string): Manifest => ({
   stringData: { 'ca.crt': certificate },
 });
 
-async function start(service: ServiceName): Promise<void> {
-  const tree = folder(`images/${service}`);
-  await run(pinnedNode(), [join(ROOT, 'tools/build/image.ts'), service, tree, '--link'], { cwd: ROOT });
-  const pod = new Pod(manifests, secrets, service);
-  const mounts = folder(`pods/${service}`);
-  pod.mountSecrets(mounts);
-  const data = folder(`data/${service}`, 0o700);
+async function imageOf(name: string): Promise<string> {
+  const tree = folder(`images/${name}`);
+  await run(pinnedNode(), [join(ROOT, 'tools/build/image.ts'), name, tree, '--link'], { cwd: ROOT });
+  return tree;
+}
+
+function dataOf(name: string): string {
+  const data = folder(`data/${name}`, 0o700);
   if (process.getuid?.() === 0) chownSync(data, USER, USER);
+  return data;
+}
+
+/** What the pod is told, with files, ports and addresses of this machine. */
+async function envOf(name: string): Promise<Record<string, string>> {
+  const pod = new Pod(manifests, secrets, name);
+  const mounts = folder(`pods/${name}`);
+  pod.mountSecrets(mounts);
   const told = pod.env();
   const env: Record<string, string> = {
     ...told,
@@ -101,12 +110,19 @@ async function start(service: ServiceName): Promise<void> {
     GRPC_HOST: '127.0.0.1',
     HTTP_HOST: '127.0.0.1',
   };
-  for (const [name, value] of Object.entries(told)) {
-    if (name.endsWith('_FILE') || name === 'NODE_EXTRA_CA_CERTS') env[name] = join(mounts, value);
-    else if (name.endsWith('_PORT')) env[name] = String(await port(`${service} ${name}`));
-    else if (name.endsWith('_ADDR')) env[name] = `127.0.0.1:${await port(`${value.split(':')[0]} GRPC_PORT`)}`;
+  for (const [variable, value] of Object.entries(told)) {
+    if (variable.endsWith('_FILE') || variable === 'NODE_EXTRA_CA_CERTS') env[variable] = join(mounts, value);
+    else if (variable.endsWith('_PORT')) env[variable] = String(await port(`${name} ${variable}`));
+    else if (variable.endsWith('_ADDR')) env[variable] = `127.0.0.1:${await port(`${value.split(':')[0]} GRPC_PORT`)}`;
   }
-  if (told.DATA_DIR !== undefined) env.DATA_DIR = data;
+  return env;
+}
+
+async function start(service: ServiceName): Promise<void> {
+  const tree = await imageOf(service);
+  const data = dataOf(service);
+  const env = await envOf(service);
+  if (env.DATA_DIR !== undefined) env.DATA_DIR = data;
   // Fewer than sixteen partitions for two cores; the limit of streams is that of a disk this machine does not set aside.
   Object.assign(env, {
     PARTITIONS: '4',
@@ -175,6 +191,26 @@ describe('then', () => {
       ]);
     }
     await nats.close();
+  });
+
+  test('the Job of the nightly backup copies every store, over encrypted connections', {
+    timeout: 120_000,
+  }, async () => {
+    const tree = await imageOf('operations');
+    const backups = dataOf('backups');
+    const job = workloadsIn(manifests).find(({ kind, metadata }) => kind === 'CronJob' && metadata.name === 'backup');
+    const given = job?.spec.template.spec.containers[0]?.args ?? [];
+    expect(given).toContain('/backups');
+    const env = { ...(await envOf('backup')), SQL_URL: `http://127.0.0.1:${at.get('analytics CLICKHOUSE_HTTP_PORT')}` };
+    const backup = async (args: string[]) => {
+      const { command, args: all, cwd } = confined(tree, [backups], ['main.js', ...args]);
+      return run(command, all, { cwd, env: { PATH: '/usr/bin:/bin', ...env } });
+    };
+    const said = await backup(given.map((arg) => (arg === '/backups' ? backups : arg)));
+    expect(said).toMatch(/Redis: \d+ keys/);
+    expect(said).toMatch(/ClickHouse events: [1-9]/);
+    expect(said).toMatch(/INGEST up to \d+ is in LOG up to \d+/);
+    expect(await backup(['check', '--in', backups])).toContain('every checksum right');
   });
 
   test('no service can write where its image is', async () => {
