@@ -15,7 +15,7 @@ export interface SinkLimits {
    * of the machine to everybody else.
    */
   readonly busyWaitMs: number;
-  /** Rows in `waitMs` from which on that holds. */
+  /** Rows in `waitMs` from which on that holds, when there were as many in the insert before: one heap of rows is no stream. */
   readonly busyRows: number;
   /** The offset is written at most this often, ms; the tables know better, it only says where to begin reading. */
   readonly offsetMs: number;
@@ -28,7 +28,7 @@ export const SINK_LIMITS: SinkLimits = {
   bytes: 64 << 20,
   waitMs: 1_000,
   busyWaitMs: 3_000,
-  busyRows: 2_500,
+  busyRows: 500,
   offsetMs: 2_000,
   retryMs: 500,
 };
@@ -74,6 +74,8 @@ export class Sink {
   #seen: number;
   #written: number;
   #firstAt: number | undefined;
+  /** Rows of the insert before. */
+  #rowsBefore = 0;
   #offsetAt: number;
   #flushing: Promise<void> | undefined;
   #closed = false;
@@ -128,7 +130,8 @@ export class Sink {
     if (this.#flushing !== undefined) return;
     const { now, limits } = this.#parts;
     const { rows } = this.#builder;
-    const wait = !quiet && rows >= limits.busyRows ? limits.busyWaitMs : limits.waitMs;
+    const busy = !quiet && Math.min(rows, this.#rowsBefore) >= limits.busyRows;
+    const wait = busy ? limits.busyWaitMs : limits.waitMs;
     const waited = rows > 0 && this.#firstAt !== undefined && now() - this.#firstAt >= wait;
     // Frames without rows: the offset goes on all the same.
     const behind = rows === 0 && this.#seen > this.#written && now() - this.#offsetAt >= limits.offsetMs;
@@ -156,6 +159,7 @@ export class Sink {
 
   #startFlush(): void {
     const through = this.#seen;
+    this.#rowsBefore = this.#builder.rows;
     const refused = this.#builder.refused.splice(0);
     const blocks = this.#builder.take();
     this.#firstAt = undefined;

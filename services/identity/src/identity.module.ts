@@ -35,6 +35,8 @@ import { LogPast } from './store/past.ts';
 
 /** Input frames taken into one batch at most. */
 const MAX_FRAMES = 12;
+/** Between two batches while little comes. Every frame makes one for each partition, and a batch in four stages. */
+const PACE_MS = 10;
 
 const TYPES = Symbol('TYPES');
 const ANALYTICS = Symbol('ANALYTICS');
@@ -122,6 +124,7 @@ class IdentityModule implements OnModuleInit, OnModuleDestroy {
       partitions: LANE + 1,
       maxMessages: MAX_FRAMES,
       idleMs: 1_000,
+      paceMs: mode === 'live' ? PACE_MS : 0,
       nats,
       redis,
       replicaId,

@@ -8,6 +8,7 @@ import { batchSpan, type TraceContext, traced } from '#lib/telemetry/trace.ts';
 import { failPoint } from './fail-points.ts';
 import { type LogMessage, LogReader } from './log-reader.ts';
 import { Ownership, type Tenant } from './ownership.ts';
+import { Pace } from './pace.ts';
 import { FencedError } from './partition-store.ts';
 import type { RunningStage } from './stage.ts';
 import { JETSTREAM_CALL, retryTeller, StageMetrics } from './stage-deps.ts';
@@ -38,6 +39,8 @@ export interface BatchStageOptions {
   readonly partitions: number;
   readonly maxMessages: number;
   readonly idleMs: number;
+  /** Shortest time between the beginnings of two batches while little is waiting, ms (pace.ts). */
+  readonly paceMs: number;
   readonly nats: NatsConnection;
   readonly redis: Redis;
   readonly replicaId: string;
@@ -82,6 +85,8 @@ export async function startBatchStage(options: BatchStageOptions): Promise<Runni
 }
 
 const RETRY_MS = 250;
+/** So much waiting is worth a batch at once. */
+const PACED_BYTES = 128 * 1024;
 
 class BatchRunner implements Tenant {
   readonly ended: Promise<void>;
@@ -94,6 +99,7 @@ class BatchRunner implements Tenant {
   private stopping = false;
   private abandoned = false;
   private wake: (() => void) | undefined;
+  private readonly pace: Pace;
 
   constructor(
     options: BatchStageOptions,
@@ -108,6 +114,7 @@ class BatchRunner implements Tenant {
     this.metrics = metrics;
     this.partition = partition;
     this.onError = onError;
+    this.pace = new Pace(options.paceMs);
     this.handler = options.handler({ partition, token, ...nats, alive: () => !this.abandoned });
     this.ended = this.run();
   }
@@ -148,8 +155,11 @@ class BatchRunner implements Tenant {
 
   private async turn(reader: LogReader): Promise<void> {
     const { stage, maxMessages, idleMs } = this.options;
-    if (reader.length === 0) await this.pause(reader, idleMs);
+    if (reader.length === 0) await this.pause(idleMs, reader);
+    const left = this.pace.left(performance.now());
+    if (left > 0 && reader.bytes < PACED_BYTES && reader.length < maxMessages) await this.pause(left);
     if (this.stopping || this.abandoned) return;
+    this.pace.began(performance.now());
     const messages = reader.take(maxMessages);
     if (messages.length > 0) failPoint(stage, 'after_read');
     const started = performance.now();
@@ -174,14 +184,15 @@ class BatchRunner implements Tenant {
     return batchSpan(`${this.options.stage} batch`, causes, { kind: SpanKind.CONSUMER, attributes });
   }
 
-  private async pause(reader: LogReader, ms: number): Promise<void> {
+  /** Waits so long, or for a stop, or for a message. */
+  private async pause(ms: number, reader?: LogReader): Promise<void> {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms);
       this.wake = () => {
         clearTimeout(timer);
         resolve();
       };
-      reader.onArrival(this.wake);
+      reader?.onArrival(this.wake);
     });
   }
 }

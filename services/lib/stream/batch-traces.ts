@@ -1,4 +1,6 @@
-import type { TraceContext } from '#lib/telemetry/trace.ts';
+import { type Span, SpanKind } from '@opentelemetry/api';
+import { batchSpan, type TraceContext } from '#lib/telemetry/trace.ts';
+import type { BatchInput } from './batch.ts';
 
 interface Placed {
   /** The first item it bears on. */
@@ -33,4 +35,25 @@ export class BatchTraces {
     this.items = rest(this.items);
     return taken;
   }
+}
+
+/** One span for the whole batch, because of the frames it is made of or, now and then, of timers. */
+export function traceOfBatch(
+  stage: string,
+  partition: number,
+  { steps, due }: Pick<BatchInput<unknown>, 'steps' | 'due'>,
+  causes: readonly TraceContext[],
+  startedAt: number,
+): Span | undefined {
+  if (causes.length === 0 && due.length === 0) return undefined;
+  return batchSpan(`${stage} batch`, causes, {
+    kind: SpanKind.CONSUMER,
+    startedAt,
+    attributes: {
+      'messaging.system': 'nats',
+      'messaging.batch.message_count': steps.length,
+      'recur.partition': partition,
+      'recur.timers': due.length,
+    },
+  });
 }

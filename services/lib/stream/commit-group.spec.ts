@@ -97,3 +97,24 @@ test('who waits for outside work does not wait for a full group', () => {
   expect(group.full(9)).toBe(false);
   expect(group.full(20)).toBe(true);
 });
+
+test('a group waits for more when nobody waits for its commit, and not for long', () => {
+  const group = new CommitGroup(START);
+  expect(group.linger(1_000)).toBe(Number.POSITIVE_INFINITY);
+  group.add(result({ timers: new Map([['t', 5]]) }), 1, false, 1_000);
+  expect(group.linger(1_010)).toBe(40);
+  group.add(result({}), 1, false, 1_040);
+  expect(group.linger(1_040)).toBe(10);
+  expect(group.linger(1_060)).toBe(0);
+});
+
+test.each([
+  ['outside work begins', { pending: new Map([['w', { customerId: 'c', bytes: Buffer.of(1) }]]) }],
+  ['outside work has ended', { pending: new Map([['w', null]]) }],
+  ['a timer is gone', { timers: new Map([['t', null]]) }],
+  ['a definition is in force', { definitions: [{ kind: 'k', id: 'i', revision: 1, body: Buffer.of() }] }],
+] as [string, Partial<BatchResult>][])('a group is committed at once when %s', (_, changes) => {
+  const group = new CommitGroup(START);
+  group.add(result(changes), 1, false, 1_000);
+  expect(group.linger(1_000)).toBe(0);
+});

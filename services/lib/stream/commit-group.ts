@@ -8,6 +8,8 @@ const MAX_STEPS = 16_384;
 const MAX_MS = 250;
 /** The same with outside work among it: that is begun after the commit, and a customer waits for it. */
 const MAX_WORK_MS = 10;
+/** How long a group waits for more when none is there, ms: what a reader of states is behind at most. */
+const LINGER_MS = 50;
 
 /** What a commit writes besides states. */
 export type Commit = Pick<BatchResult, 'timers' | 'pending' | 'definitions' | 'position'> & {
@@ -64,6 +66,16 @@ export class CommitGroup implements Commit {
   /** Whether to commit now, when more is waiting. */
   full(now: number): boolean {
     return this.steps >= MAX_STEPS || now - this.since >= (this.hasWork ? MAX_WORK_MS : MAX_MS);
+  }
+
+  /**
+   * How long it may wait for more when nothing is waiting, ms. Not at all when somebody waits for the commit: outside work that
+   * begins or ends with it, and timers, of which only the store can tell the next.
+   */
+  linger(now: number): number {
+    if (this.empty) return Number.POSITIVE_INFINITY;
+    if (this.pending.size > 0 || this.timersGone || this.definitions.length > 0) return 0;
+    return Math.max(0, this.since + LINGER_MS - now);
   }
 
   /** Outside work that is to be begun once the group is committed. */

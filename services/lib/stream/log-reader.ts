@@ -37,7 +37,7 @@ const PULL_MS = 2_000;
  */
 export class LogReader {
   private queue: LogMessage[] = [];
-  private bytes = 0;
+  private held = 0;
   private next: number;
   private waiting: (() => void) | undefined;
   private full: (() => void) | undefined;
@@ -60,6 +60,11 @@ export class LogReader {
     this.pump = this.run();
   }
 
+  /** Of the messages not taken. */
+  get bytes(): number {
+    return this.held;
+  }
+
   get length(): number {
     return this.queue.length;
   }
@@ -72,7 +77,7 @@ export class LogReader {
   take(max = Number.POSITIVE_INFINITY): LogMessage[] {
     const taken = max >= this.queue.length ? this.queue : this.queue.splice(0, max);
     if (taken === this.queue) this.queue = [];
-    for (const m of taken) this.bytes -= m.data.length;
+    for (const m of taken) this.held -= m.data.length;
     this.full?.();
     return taken;
   }
@@ -137,7 +142,7 @@ export class LogReader {
         watch.heard();
         if (m.seq < this.next) continue;
         this.accept(m);
-        if (this.queue.length >= MAX_MESSAGES || this.bytes >= MAX_BYTES) await this.room();
+        if (this.queue.length >= MAX_MESSAGES || this.held >= MAX_BYTES) await this.room();
         if (this.stopped) return;
       }
     } finally {
@@ -182,7 +187,7 @@ export class LogReader {
 
   private accept(m: JsMsg): void {
     this.next = m.seq + 1;
-    this.bytes += m.data.length;
+    this.held += m.data.length;
     this.pending = m.info.pending;
     this.queue.push({
       seq: m.seq,
@@ -197,7 +202,7 @@ export class LogReader {
   }
 
   private async room(): Promise<void> {
-    while (!this.stopped && (this.queue.length >= MAX_MESSAGES || this.bytes >= MAX_BYTES)) {
+    while (!this.stopped && (this.queue.length >= MAX_MESSAGES || this.held >= MAX_BYTES)) {
       await new Promise<void>((resolve) => {
         this.full = resolve;
       });

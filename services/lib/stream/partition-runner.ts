@@ -1,28 +1,26 @@
-import { SpanKind } from '@opentelemetry/api';
 import { Definition } from '#gen/recur/log/v1/changes.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
-import { batchSpan, type TraceContext, traced } from '#lib/telemetry/trace.ts';
+import { type TraceContext, traced } from '#lib/telemetry/trace.ts';
 import { itemSubjects, STREAMS, subjects, WIRING } from '#lib/topology/topology.ts';
 import { type BatchInput, type BatchResult, PoisonError, type Position, SWEEP_KIND } from './batch.ts';
+import { batchLength, beginsWithDefinition, cutBatch, MAX_STEPS, MAX_TIMERS } from './batch-cut.ts';
+import { traceOfBatch } from './batch-traces.ts';
 import { CommitGroup } from './commit-group.ts';
 import { buryDead } from './dead-letters.ts';
 import { Executor } from './executor.ts';
 import { failPoint } from './fail-points.ts';
-import { encodeFrame, type LogRecord } from './frames.ts';
 import { Join } from './join.ts';
 import { LogReader } from './log-reader.ts';
+import { Outputs } from './outputs.ts';
 import type { Tenant } from './ownership.ts';
 import { FencedError, PartitionStore, type StateWrite, ThrownBackError } from './partition-store.ts';
 import type { ActiveDefinition, OutcomeRecord, PartitionHandle, StageSpec } from './processor.ts';
 import type { StageDeps, StageMetrics } from './stage-deps.ts';
 import { StateCache } from './state-cache.ts';
 import type { Step } from './steps.ts';
-import { ConflictError, type Coverage, SubjectWriter } from './subject-writer.ts';
+import { ConflictError } from './subject-writer.ts';
 import { type DueTimer, splitTimerKey } from './timers.ts';
-import { traceHeaders } from './trace-headers.ts';
 
-const MAX_STEPS = 2_048;
-const MAX_TIMERS = 4_096;
 const SWEEP_CHUNK = 512;
 const RETRY_MS = 250;
 const IDLE_MS = 1_000;
@@ -40,7 +38,7 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
   private readonly deps: StageDeps;
   private readonly metrics: StageMetrics;
   private readonly store: PartitionStore;
-  private readonly announce: boolean;
+  private readonly outputs: Outputs;
   private stopping = false;
   private abandoned = false;
   private wake: (() => void) | undefined;
@@ -52,11 +50,9 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
   private group!: CommitGroup;
   private join!: Join;
   private readers: LogReader[] = [];
-  private writers = new Map<string, SubjectWriter>();
   private nextDue = 0;
   private sweepAsked = false;
   private lastTick = 0;
-  private announced = new Map<string, number>();
   /** Up to this frame every batch is committed by itself. */
   private aloneUntil = 0;
 
@@ -65,7 +61,7 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     this.deps = deps;
     this.metrics = metrics;
     this.partition = partition;
-    this.announce = Object.values(WIRING).some((w) => w.upstream === spec.stage);
+    this.outputs = new Outputs(spec.stage, partition, deps, () => !this.abandoned);
     const indexed = spec.processor.sweep !== undefined || deps.until !== undefined;
     this.store = new PartitionStore(deps.redis, spec.stage, partition, token, { indexed });
     this.ended = this.run();
@@ -94,26 +90,11 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
 
   /** A definition changed: its revision is put into this partition's log, unless it is there. */
   async announceDefinition(d: ActiveDefinition): Promise<void> {
-    const key = `${d.kind}/${d.id}`;
-    const known = Math.max(this.announced.get(key) ?? -1, this.executor?.definitions.get(key)?.revision ?? -1);
-    if (known >= d.revision) return;
-    this.announced.set(key, d.revision);
-    try {
-      await this.publishDefinition({ ...d, body: Buffer.from(d.body) });
-    } catch (error) {
-      // Not there, as far as we know: the next change, or the next start, tries again. Twice in the log does no harm.
-      this.announced.delete(key);
-      throw error;
-    }
+    await this.outputs.announce(d, this.executor?.definitions.get(`${d.kind}/${d.id}`)?.revision);
   }
 
   async append(records: readonly OutcomeRecord[], traces: readonly TraceContext[] = []): Promise<void> {
-    const subject = subjects.log(this.partition, 'outcome');
-    const frame = encodeFrame({ ...NO_COVERAGE, records: records.map((r) => ({ ...blank, ...r })) });
-    const attributes = { 'messaging.destination.name': subject };
-    const name = `${this.spec.stage} outcomes`;
-    const span = traces.length > 0 ? batchSpan(name, traces, { kind: SpanKind.PRODUCER, attributes }) : undefined;
-    await traced(span, () => this.deps.js.publish(subject, frame, traceHeaders(span?.spanContext())));
+    await this.outputs.outcomes(records, traces);
   }
 
   private async run(): Promise<void> {
@@ -153,9 +134,7 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     this.group = new CommitGroup(position);
     this.nextDue = (await this.store.nextTimer()) ?? Number.POSITIVE_INFINITY;
     this.sweepAsked = false;
-    this.announced.clear();
-    this.writers.clear();
-    await this.writer(subjects.log(this.partition, WIRING[stage].output));
+    await this.outputs.open();
     const items = this.reader(itemSubjects(this.partition, stage));
     const { upstream } = WIRING[stage];
     const upstreamReader =
@@ -186,14 +165,15 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
   private async turn(): Promise<void> {
     this.join.fill(MAX_STEPS);
     if (this.executor.sweeps.length > 0 && !this.sweepAsked) await this.askForSweep();
-    if (this.join.available === 0) return this.group.empty ? this.idle() : this.commit();
+    if (this.join.available === 0) return this.idle();
     // Definitions and sweeps read what is stored.
-    const definition = this.join.peek(0)?.record?.kind === RecordKind.RECORD_KIND_DEFINITION;
+    const definition = beginsWithDefinition(this.join);
     if (definition) await this.commit();
     failPoint(this.spec.stage, 'after_read');
     const started = performance.now();
     const input = await this.prepare();
-    const span = this.spanOf(input, started);
+    const causes = input.steps.length > 0 ? this.join.takeTraces((input.steps.at(-1) as Step).seq) : [];
+    const span = traceOfBatch(this.spec.stage, this.partition, input, causes, started);
     await traced(span, () => this.carryOut(input, span?.spanContext()));
     if (definition || this.position.seq <= this.aloneUntil || this.group.full(performance.now())) await this.commit();
     this.metrics.batch(this.spec.stage, this.partition, {
@@ -210,31 +190,17 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     this.accept(input, result, repeated, trace);
   }
 
-  /** One span for the whole batch, because of the frames it is made of or, now and then, of timers. */
-  private spanOf({ steps, due }: BatchInput<S>, startedAt: number) {
-    const causes = steps.length > 0 ? this.join.takeTraces((steps.at(-1) as Step).seq) : [];
-    if (causes.length === 0 && due.length === 0) return undefined;
-    const { stage } = this.spec;
-    return batchSpan(`${stage} batch`, causes, {
-      kind: SpanKind.CONSUMER,
-      startedAt,
-      attributes: {
-        'messaging.system': 'nats',
-        'messaging.batch.message_count': steps.length,
-        'recur.partition': this.partition,
-        'recur.timers': due.length,
-      },
-    });
-  }
-
+  /** Nothing is to be done: commits what has waited long enough for more, makes time pass, waits. */
   private async idle(): Promise<void> {
     const live = this.deps.clock === 'live';
+    const commitIn = live || this.group.empty ? this.group.linger(performance.now()) : 0;
+    if (commitIn <= 0) return this.commit();
     const dueIn = live ? this.nextDue - Date.now() : IDLE_MS;
     if (live && dueIn <= 0 && Date.now() - this.lastTick >= TICK_MS) {
       this.lastTick = Date.now();
-      await this.deps.js.publish(subjects.log(this.partition, 'tick'), encodeFrame({ ...NO_COVERAGE, records: [] }));
+      await this.outputs.tick();
     }
-    await this.pause(Math.min(Math.max(dueIn, TICK_MS), IDLE_MS));
+    await this.pause(Math.min(Math.max(dueIn, TICK_MS), IDLE_MS, commitIn));
   }
 
   /** Waits for a message, a stop, or the time given. */
@@ -251,11 +217,11 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
 
   /** Chooses the steps of the next batch, and loads the timers and states they need. */
   private async prepare(): Promise<BatchInput<S>> {
-    const count = this.batchLength();
+    const count = batchLength(this.join);
     const until = (this.join.peek(count - 1) as Step).time;
     const timed = this.nextDue <= until;
     const due = timed ? await this.dueTimers(until) : [];
-    const { steps, timersOnly } = this.cut(count, due);
+    const { steps, timersOnly } = cutBatch<S>(this.join, count, due);
     const customers = new Set<string>();
     for (const s of steps) if (s.record?.customerId) customers.add(s.record.customerId);
     for (const t of due) customers.add(splitTimerKey(t.key).customerId);
@@ -269,30 +235,6 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
   private async dueTimers(until: number): Promise<DueTimer[]> {
     const stored = await this.store.dueTimers(until, MAX_TIMERS + this.group.timers.size);
     return this.group.due(stored, until, MAX_TIMERS);
-  }
-
-  /** A definition record starts a batch of its own: what it needs is read as it is at that point of the log. */
-  private batchLength(): number {
-    const max = Math.min(this.join.available, MAX_STEPS);
-    for (let i = 0; i < max; i++) {
-      if (this.join.peek(i)?.record?.kind !== RecordKind.RECORD_KIND_DEFINITION) continue;
-      return i === 0 ? 1 : i;
-    }
-    return max;
-  }
-
-  /** With more timers due than one batch takes, only steps before the last of them; maybe none at all. */
-  private cut(
-    count: number,
-    due: readonly { key: string; due: number }[],
-  ): Pick<BatchInput<S>, 'steps' | 'timersOnly'> {
-    if (due.length < MAX_TIMERS) return { steps: this.join.take(count) };
-    const last = (due.at(-1) as { due: number }).due;
-    let n = 0;
-    while (n < count && (this.join.peek(n) as Step).time < last) n++;
-    if (n > 0) return { steps: this.join.take(n) };
-    const { seq, index } = this.join.peek(0) as Step;
-    return { steps: [], timersOnly: { until: last, seq, index } };
   }
 
   private async sweepChunk(first: Step | undefined): Promise<string[] | undefined> {
@@ -321,30 +263,13 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     }
   }
 
-  /** Returns whether some of it was there already: an owner before us, or we ourselves, had come further than Redis tells. */
+  /** Returns whether some of it was there already. */
   private async publish(result: BatchResult, trace: TraceContext | undefined): Promise<boolean> {
     const { stage } = this.spec;
-    const { position } = result;
-    const own = subjects.log(this.partition, WIRING[stage].output);
-    const bySubject = new Map<string, BatchResult['outputs']>([[own, []]]);
-    for (const o of result.outputs) {
-      const to = o.handoverTo === undefined ? own : subjects.handover(o.handoverTo, stage, this.partition);
-      const list = bySubject.get(to);
-      if (list) list.push(o);
-      else bySubject.set(to, [o]);
-    }
-    const aheadSeq = position.emitted > 0 ? (this.join.peek(0)?.seq ?? result.outputs.at(-1)?.seq ?? 0) : 0;
-    const end: Coverage = { throughSeq: position.seq, ahead: position.emitted, aheadSeq, watermarkMs: position.clock };
-    const ownWriter = await this.writer(own);
-    const repeated = result.outputs.some((o) => o.handoverTo === undefined && ownWriter.has(o.seq, o.ordinal));
+    const repeated = await this.outputs.repeats(result);
     await buryDead(this.deps, this.metrics, stage, this.partition, result);
     failPoint(stage, 'before_publish');
-    await Promise.all(
-      [...bySubject].map(async ([subject, outputs]) => {
-        const writer = await this.writer(subject);
-        await writer.publish(outputs, end, this.announce && subject === own, trace);
-      }),
-    );
+    await this.outputs.publish(result, this.join.peek(0)?.seq, trace);
     failPoint(stage, 'after_publish');
     return repeated;
   }
@@ -375,37 +300,8 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     failPoint(this.spec.stage, 'after_commit');
   }
 
-  private async writer(subject: string): Promise<SubjectWriter> {
-    const known = this.writers.get(subject);
-    if (known) return known;
-    const opened = await SubjectWriter.open(this.deps, STREAMS.log.name, subject, () => !this.abandoned);
-    this.writers.set(subject, opened);
-    return opened;
-  }
-
   private async askForSweep(): Promise<void> {
     this.sweepAsked = true;
-    await this.publishDefinition(Definition.fromPartial({ kind: SWEEP_KIND }));
-  }
-
-  private async publishDefinition(d: Definition): Promise<void> {
-    const record: LogRecord = {
-      ...blank,
-      kind: RecordKind.RECORD_KIND_DEFINITION,
-      body: Definition.encode(d).finish(),
-    };
-    const subject = subjects.definition(this.partition, this.spec.stage);
-    await this.deps.js.publish(subject, encodeFrame({ ...NO_COVERAGE, records: [record] }));
+    await this.outputs.definition(Definition.fromPartial({ kind: SWEEP_KIND }));
   }
 }
-
-const NO_COVERAGE: Coverage = { throughSeq: 0, ahead: 0, aheadSeq: 0, watermarkMs: 0 };
-const blank: LogRecord = {
-  customerId: '',
-  kind: RecordKind.RECORD_KIND_UNSPECIFIED,
-  timeMs: 0,
-  originSeq: 0,
-  originIndex: 0,
-  fromTimer: false,
-  body: new Uint8Array(0),
-};

@@ -120,6 +120,8 @@ test('an order makes a member within a second; the 360° part of it can be read'
   await happen('01a', order('o1', 120));
   await expect.poll(() => told('01a'), { timeout: 5_000, interval: 50 }).toMatchObject([{ what: '+ buyers' }]);
   expect(Date.now() - begun).toBeLessThan(1_000);
+  // Told first, stored a moment later.
+  await expect.poll(() => segmentsOf('01a').catch(() => []), { timeout: 1_000, interval: 10 }).toContain('buyers');
   const state = await api.listCustomerSegments({ customerId: '01a' });
   expect(state).toMatchObject({
     segments: [{ segmentId: 'buyers', displayName: 'The buyers' }],

@@ -24,6 +24,8 @@ import { SinkTraces } from './sink-traces.ts';
  * comes again as a delivery. They are read all the same, so that the offset says how far the whole log was read.
  */
 const OUTPUTS: ReadonlySet<string> = new Set<LogKind>(['event', 'profile', 'segment', 'step', 'delivery']);
+/** Rows wait a second for their insert: so what is read may wait for more of it. */
+const PACE_MS = 20;
 const JOURNEY_DEFINITION = /^log\.\d+\.definition\.journey$/;
 
 export interface SinkStageParts {
@@ -72,6 +74,7 @@ export class SinkStage {
       partitions: 1,
       maxMessages: 256,
       idleMs: 100,
+      paceMs: PACE_MS,
       nats,
       redis,
       replicaId,
