@@ -202,6 +202,43 @@ describe('e-mail over a real SMTP server', () => {
     expect(second?.headers.some((header) => header.key === 'list-unsubscribe')).toBe(false);
   });
 
+  it('keeps a connection while mails come now and then, and ends it when none do', async () => {
+    const provider = await new Provider().listen();
+    const transport = new SmtpTransport({ url: provider.smtpUrl, connections: 3, idleMs: 400 });
+    closing.push(() => transport.close());
+    for (const [pauseMs, connections] of [
+      [0, 1],
+      [150, 1],
+      [150, 1],
+      [900, 2],
+    ] as const) {
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
+      const from = { name: '', address: 'shop@example.com' };
+      const text = { subject: 'Hello', text: 'Hello', html: '', headers: {} };
+      const result = await transport.send({ messageId: 'a@example.com', from, to: 'ana@example.org', ...text });
+      expect(result).toEqual({ kind: 'accepted', providerId: '42' });
+      expect(provider.connections).toBe(connections);
+    }
+  });
+
+  it('a server that falls silent in the middle of a call is given up', async () => {
+    const silent = new SMTPServer({
+      disabledCommands: ['AUTH', 'STARTTLS'],
+      disableReverseLookup: true,
+      onData: (s) => s.resume(),
+    });
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
+    const { port } = silent.server.address() as AddressInfo;
+    const transport = new SmtpTransport({ url: `smtp://127.0.0.1:${port}`, connections: 1, callMs: 300 });
+    closing.push(
+      () => new Promise<void>((resolve) => silent.close(() => resolve())),
+      () => transport.close(),
+    );
+    const mail = { from: { name: '', address: 'shop@example.com' }, to: 'ana@example.org', subject: 'Hello' };
+    const result = await transport.send({ ...mail, messageId: 'a@example.com', text: 'Hello', html: '', headers: {} });
+    expect(result.kind).toBe('lost');
+  });
+
   it('keeps its connections', async () => {
     const provider = await new Provider().listen();
     const { outbox, handle, settled } = open(provider.smtpUrl);

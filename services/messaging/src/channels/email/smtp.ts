@@ -9,6 +9,8 @@ export interface SmtpOptions {
   readonly connections: number;
   /** Longest a whole call may take. */
   readonly callMs?: number;
+  /** A connection nobody needed for so long is ended politely; 4 minutes when left out, before servers lose patience (RFC 5321: 5). */
+  readonly idleMs?: number;
 }
 
 /** What nodemailer puts on its errors. */
@@ -65,12 +67,16 @@ export class SmtpTransport {
   }
 }
 
-function createPool({ url, connections }: SmtpOptions) {
+const IDLE_MS = 4 * 60_000;
+const MINUTE_MS = 60_000;
+
+function createPool({ url, connections, idleMs = IDLE_MS }: SmtpOptions) {
   return createTransport({
     ...{ url, pool: true as const, maxConnections: connections, maxMessages: Number.POSITIVE_INFINITY },
     // A message whose connection closed comes back here, where it is known whether it may be repeated.
     maxRequeues: 0,
-    ...{ connectionTimeout: 10_000, greetingTimeout: 10_000, socketTimeout: 30_000 },
+    // A connection waits for the next mail as well: silence is no sign of trouble. A call that hangs is aborted by its own limit.
+    ...{ connectionTimeout: 10_000, greetingTimeout: 10_000, idleTimeout: idleMs, socketTimeout: idleMs + MINUTE_MS },
   });
 }
 
