@@ -80,6 +80,18 @@ export class Arrival {
     }
   }
 
+  /** Until so many definitions are in force in every partition of a stage, and every customer there is was told of them. */
+  async inForce(stage: string, definitions: number, timeoutMs: number): Promise<void> {
+    const until = Date.now() + timeoutMs;
+    const partitions = Array.from({ length: this.#partitions }, (_, p) => p);
+    for (;;) {
+      const known = await Promise.all(partitions.map((p) => this.#redis.hlen(`{${stage}.${p}}:d`)));
+      if (known.every((n) => n >= definitions)) return this.swept(stage, timeoutMs);
+      if (Date.now() > until) throw new Error(`${stage} has not all of ${definitions} definitions after ${timeoutMs / 1000} s`);
+      await sleep(POLL_MS);
+    }
+  }
+
   get #partitions(): number {
     return this.#cluster.settings.partitions;
   }

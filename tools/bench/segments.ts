@@ -95,6 +95,7 @@ async function measure(options: BenchOptions, n: number, events: number): Promis
       await arrival.everywhere(PATIENCE_MS);
       await http.close();
     };
+    await arrival.inForce('segmentation', n, PATIENCE_MS);
     await turn(warmUp);
     await arrival.swept('segmentation', PATIENCE_MS);
     const process = processesOf(cluster).filter(({ name }) => name === 'segmentation');

@@ -1,8 +1,8 @@
 import type { BatchInput, BatchResult, Position, Sweep } from './batch.ts';
 import { BatchRun, type InForce } from './batch-run.ts';
 import { type Layout, NEWEST } from './layout.ts';
-import type { ActiveDefinition, StageSpec } from './processor.ts';
-import { type Entry, encodeEntry } from './states.ts';
+import type { ActiveDefinition, StageSpec, Stored } from './processor.ts';
+import { type Entry, encodeEntry, storeEntry } from './states.ts';
 
 /**
  * The kit's pure core: runs a processor over the steps of a batch. Reads and writes nothing; the same arguments give the
@@ -53,6 +53,10 @@ export class Executor<S, D> implements InForce<S, D> {
 
   encode(entry: Entry<S>, layout: Layout = NEWEST): Uint8Array {
     return encodeEntry(entry, this.spec.codec, layout);
+  }
+
+  store(entry: Entry<S>, layout: Layout): Stored {
+    return storeEntry(entry, this.spec.codec, layout);
   }
 
   encodeState(state: S): Uint8Array {

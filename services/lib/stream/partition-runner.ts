@@ -288,7 +288,7 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     const { group } = this;
     if (group.empty) return;
     failPoint(this.spec.stage, 'before_commit');
-    const writes: StateWrite[] = this.cache.dirty((entry) => this.executor.encode(entry, this.store.layout));
+    const writes: StateWrite[] = this.cache.dirty((entry) => this.executor.store(entry, this.store.layout));
     const started = performance.now();
     await this.store.commit(group, writes);
     this.metrics.commit(this.spec.stage, performance.now() - started);

@@ -29,7 +29,7 @@ export class ThrownBackError extends Error {}
 const CHECK = `
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 'FENCED' end
 if (redis.call('GET', KEYS[6]) or '') ~= ARGV[2] then return 'BACK' end
-local a = 9`;
+local a = 10`;
 
 /** Everything besides the states. */
 const REST = `
@@ -54,14 +54,26 @@ for i = 1, ARGV[8] do redis.call('ZADD', KEYS[5], 0, ARGV[a]); a = a + 1 end
 ${REST}
 return 'OK'`;
 
-/** ARGV[8] states go to buckets; KEYS[7] is the directory. Returns the lowest ids of new buckets. */
+/**
+ * ARGV[8] states go to buckets; KEYS[7] is the directory. ARGV[9] of them, the first, are followed by how many bytes at the end of what
+ * is stored stay: these are put together before anything is written. Returns the lowest ids of new buckets.
+ */
 const commitBuckets = (andKeys: boolean) => `${WRITE}
 ${CHECK}
+local whole = {}
+local kept = tonumber(ARGV[9])
+for i = 1, kept do
+  local at = a + 4 * (i - 1)
+  local old = redis.call('HGET', KEYS[7] .. ':' .. ARGV[at], ARGV[at + 1])
+  local n = tonumber(ARGV[at + 3])
+  if not old or #old < n then return 'BACK' end
+  whole[i] = ARGV[at + 2] .. string.sub(old, -n)
+end
 for i = 1, ARGV[8] do
   local id = ARGV[a + 1]
-  write(KEYS[7], ARGV[a], id, ARGV[a + 2])
+  write(KEYS[7], ARGV[a], id, whole[i] or ARGV[a + 2])
   ${andKeys ? "if redis.call('DEL', keyOf(KEYS[7], id)) == 1 then redis.call('ZREM', KEYS[5], id) end" : ''}
-  a = a + 3
+  a = a + (i <= kept and 4 or 3)
 end
 local made = {}
 for low in pairs(full) do cut(KEYS[7], low, made) end
@@ -72,6 +84,8 @@ export interface StateWrite {
   readonly customerId: string;
   /** Empty deletes. */
   readonly bytes: Uint8Array;
+  /** How many bytes at the end of what is stored come after these, as they are. In buckets only; left out: none. */
+  readonly kept?: number;
   /** Stored for the first time. */
   readonly fresh: boolean;
 }
@@ -182,11 +196,15 @@ export class PartitionStore {
     const values: (string | number | Buffer)[] = [];
     const inBuckets = this.layout >= BUCKETS;
     if (inBuckets) keys.push(directoryKey(tag));
+    const parts: (string | number | Buffer)[] = [];
     for (const w of writes) {
       // As a Buffer: ioredis sends other byte arrays as text.
       const bytes = Buffer.from(w.bytes.buffer, w.bytes.byteOffset, w.bytes.byteLength);
-      if (inBuckets) values.push(this.directory.bucketOf(w.customerId), w.customerId, bytes);
-      else {
+      if (inBuckets) {
+        const bucket = this.directory.bucketOf(w.customerId);
+        if (w.kept) parts.push(bucket, w.customerId, bytes, w.kept);
+        else values.push(bucket, w.customerId, bytes);
+      } else {
         keys.push(stateKey(tag, w.customerId));
         values.push(bytes);
       }
@@ -200,12 +218,13 @@ export class PartitionStore {
     const indexed = this.indexed && !inBuckets;
     const created = indexed ? writes.filter((w) => w.fresh && w.bytes.length > 0).map((w) => w.customerId) : [];
     const states = inBuckets ? writes.length : created.length;
-    const counts = [set.length / 2, gone.length, pending.length / 2, defs.length / 2, states];
+    const counts = [set.length / 2, gone.length, pending.length / 2, defs.length / 2, states, parts.length / 4];
     const args = [
       this.token,
       this.stored,
       next,
       ...counts,
+      ...parts,
       ...values,
       ...created,
       ...set,

@@ -121,8 +121,21 @@ export interface Codec<S> {
   encode(state: S): Uint8Array;
   /** As it is stored, when that is denser. */
   pack?(state: S): Uint8Array;
+  /**
+   * As it is stored (in buckets), when the end of it, its tail, may be large and mostly stays: the store is not sent what it has.
+   * @param tail that of what is stored, the same object that `store` returned with it; undefined: unknown
+   */
+  store?(state: S, tail: Uint8Array | undefined): Stored;
   /** Reads both. */
   decode(bytes: Uint8Array): S;
+}
+
+export interface Stored {
+  readonly bytes: Uint8Array;
+  /** How many bytes at the end of what is stored come after these, as they are. */
+  readonly kept: number;
+  /** What the whole ends with. */
+  readonly tail: Uint8Array | undefined;
 }
 
 export interface StageSpec<S, D = undefined> {

@@ -1,5 +1,5 @@
 import type { StateWrite } from './partition-store.ts';
-import type { Codec } from './processor.ts';
+import type { Codec, Stored } from './processor.ts';
 import { decodeEntry, type Entry } from './states.ts';
 
 /** Customers kept decoded per partition between batches. */
@@ -59,11 +59,13 @@ export class StateCache<S> {
   }
 
   /** What is to be written: the states changed since the last commit. */
-  dirty(encode: (entry: Entry<S>) => Uint8Array): StateWrite[] {
+  dirty(store: (entry: Entry<S>) => Stored): StateWrite[] {
     const writes: StateWrite[] = [];
     for (const customerId of this.touched) {
       const entry = this.entries.get(customerId);
-      if (entry?.dirty) writes.push({ customerId, bytes: encode(entry), fresh: entry.fresh });
+      if (!entry?.dirty) continue;
+      const { bytes, kept } = store(entry);
+      writes.push({ customerId, bytes, kept, fresh: entry.fresh });
     }
     return writes;
   }

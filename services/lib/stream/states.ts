@@ -1,5 +1,5 @@
-import { type Layout, PACKED } from './layout.ts';
-import type { Codec } from './processor.ts';
+import { BUCKETS, type Layout, PACKED } from './layout.ts';
+import type { Codec, Stored } from './processor.ts';
 
 /** A stored value starts with this byte when the customer was merged; the id of the survivor follows. No protobuf does. */
 const MERGED = 0xff;
@@ -26,6 +26,8 @@ export interface Entry<S> {
   /** Nothing is stored for this customer yet. */
   fresh: boolean;
   restart?: Restarted<S> | undefined;
+  /** What the stored bytes end with, as the codec gave it. */
+  tail?: Uint8Array | undefined;
 }
 
 export function decodeEntry<S>(bytes: Uint8Array | null | undefined, codec: Codec<S>): Entry<S> {
@@ -43,6 +45,19 @@ export function encodeEntry<S>(entry: Entry<S>, codec: Codec<S>, layout: Layout)
   const encode = (state: S) => (layout >= PACKED && codec.pack ? codec.pack(state) : codec.encode(state));
   const state = entry.state === undefined ? NOTHING : encode(entry.state);
   return entry.restart === undefined ? state : encodeRestarted(entry.restart, state, encode);
+}
+
+/** What is to be written of a customer after what was stored last. Pure but for `entry.tail`: call it once for each write. */
+export function storeEntry<S>(entry: Entry<S>, codec: Codec<S>, layout: Layout): Stored {
+  const { state, mergedInto, restart, tail } = entry;
+  const parts = layout >= BUCKETS && mergedInto === undefined && restart === undefined;
+  const stored =
+    parts && state !== undefined && codec.store
+      ? codec.store(state, tail)
+      : { bytes: encodeEntry(entry, codec, layout), kept: 0, tail: undefined };
+  // Should the commit fail, all entries are forgotten.
+  entry.tail = stored.tail;
+  return stored;
 }
 
 const NOTHING = new Uint8Array(0);

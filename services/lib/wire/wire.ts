@@ -107,6 +107,12 @@ export class WireWriter {
     this.#pos += encoded.length;
   }
 
+  /** The beginning of a bytes field whose bytes somebody else puts behind it. */
+  head(field: number, length: number): void {
+    this.varint(field * 8 + BYTES);
+    this.varint(length);
+  }
+
   packed(field: number, values: readonly number[]): void {
     if (values.length === 0) return;
     const start = this.open(field);

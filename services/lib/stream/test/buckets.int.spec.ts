@@ -5,7 +5,7 @@ import { withServers } from '#tools/testkit/with-servers.ts';
 import { byBytes, customersAfter, findStates, statesAfter } from '../buckets.ts';
 import { CommitGroup } from '../commit-group.ts';
 import { Lease } from '../lease.ts';
-import { FencedError, PartitionStore, stageTag } from '../partition-store.ts';
+import { FencedError, PartitionStore, stageTag, ThrownBackError } from '../partition-store.ts';
 
 const servers = withServers({ redis: true });
 let redis: Redis;
@@ -26,11 +26,14 @@ async function take(replica = 'a'): Promise<PartitionStore> {
 }
 
 let seq = 0;
-const commit = (store: PartitionStore, states: ReadonlyMap<string, string>) =>
+const commit = (store: PartitionStore, states: ReadonlyMap<string, string>, kept: ReadonlyMap<string, number> = NONE) =>
   store.commit(
     new CommitGroup({ seq: ++seq, steps: 0, emitted: 0, clock: 0 }),
-    [...states].map(([customerId, text]) => ({ customerId, bytes: Buffer.from(text), fresh: false })),
+    [...states].map(([customerId, text]) => {
+      return { customerId, bytes: Buffer.from(text), kept: kept.get(customerId) ?? 0, fresh: false };
+    }),
   );
+const NONE: ReadonlyMap<string, number> = new Map();
 
 /** Everything Redis holds, asked for in every way, is what was written. */
 async function same(store: PartitionStore, model: ReadonlyMap<string, string>): Promise<void> {
@@ -81,6 +84,56 @@ test('whatever is written is found, in order, by its owner, the next one and rea
     { numRuns: 40 },
   );
 }, 60_000);
+
+test('the end of what is stored stays where a write says so', async () => {
+  const change = fc.tuple(id, value, fc.nat(5_000));
+  await fc.assert(
+    fc.asyncProperty(commits, fc.array(fc.array(change, { maxLength: 60 }), { maxLength: 4 }), async (first, more) => {
+      await redis.flushall();
+      const store = await take();
+      const model = new Map<string, string>();
+      for (const writes of first) {
+        const states = new Map(writes);
+        await commit(store, states);
+        for (const [customerId, text] of states) text === '' ? model.delete(customerId) : model.set(customerId, text);
+      }
+      for (const writes of more) {
+        const states = new Map(writes.map(([customerId, text]) => [customerId, text]));
+        const kept = new Map<string, number>();
+        for (const [customerId, , most] of writes) {
+          const old = Buffer.from(model.get(customerId) ?? '');
+          if (states.get(customerId) !== '' && old.length > 0) kept.set(customerId, most % (old.length + 1));
+        }
+        await commit(store, states, kept);
+        for (const [customerId, text] of states) {
+          const n = kept.get(customerId) ?? 0;
+          const end =
+            n === 0
+              ? ''
+              : Buffer.from(model.get(customerId) ?? '')
+                  .toString('latin1')
+                  .slice(-n);
+          const whole = Buffer.concat([Buffer.from(text), Buffer.from(end, 'latin1')]);
+          text === '' ? model.delete(customerId) : model.set(customerId, whole.toString());
+        }
+        await same(store, model);
+      }
+    }),
+    { numRuns: 25 },
+  );
+}, 60_000);
+
+test('with less stored than is to stay, nothing is written', async () => {
+  const store = await take();
+  await commit(store, new Map([['a', 'old']]));
+  const states = new Map([
+    ['a', 'new'],
+    ['b', 'new'],
+  ]);
+  for (const kept of [new Map([['a', 4]]), new Map([['b', 1]])])
+    await expect(commit(store, states, kept)).rejects.toThrow(ThrownBackError);
+  await same(store, new Map([['a', 'old']]));
+});
 
 test('buckets stay small, and in one piece of memory, however customers come', async () => {
   const store = await take();

@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Memberships, State } from '#gen/recur/segmentation/v1/state.ts';
 import { decodeFacts } from '#lib/facts/facts.ts';
-import { newState, stateCodec } from './state.ts';
+import { BUCKETS } from '#lib/stream/layout.ts';
+import { type Entry, storeEntry } from '#lib/stream/states.ts';
+import { type CustomerState, newState, stateCodec } from './state.ts';
 
 const name = fc.oneof(fc.string({ maxLength: 64 }), fc.string({ unit: 'grapheme', maxLength: 64 }));
 const ms = fc.maxSafeNat();
@@ -58,4 +60,33 @@ test('what is written by hand is what the generated code reads, and comes back',
     }),
     { numRuns: 300 },
   );
+});
+
+test('whatever comes and goes between two commits, what is stored is the state, and memberships that stay are not sent', () => {
+  const move = fc.record({ id: fc.nat(60), enter: fc.boolean(), atMs: ms });
+  const commits = fc.array(fc.array(move, { maxLength: 8 }), { minLength: 2, maxLength: 12 });
+  let kept = 0;
+  fc.assert(
+    fc.property(fc.nat(60), commits, (before, all) => {
+      const state = newState();
+      for (let i = 0; i < before; i++) state.members.enter(`a-segment-${i}`, i);
+      const entry: Entry<CustomerState> = { state, mergedInto: undefined, dirty: true, fresh: true };
+      let stored: Uint8Array = Buffer.alloc(0);
+      for (const [n, moves] of all.entries()) {
+        for (const { id, enter, atMs } of moves) {
+          if (enter) state.members.enter(`a-segment-${id}`, atMs);
+          else state.members.leave(`a-segment-${id}`);
+        }
+        state.evaluatedMs = n;
+        const write = storeEntry(entry, stateCodec, BUCKETS);
+        kept += write.kept;
+        stored = Buffer.concat([write.bytes, stored.subarray(stored.length - write.kept)]);
+        const back = stateCodec.decode(stored);
+        expect([...back.members.entries()]).toEqual([...state.members.entries()]);
+        expect(Buffer.from(stateCodec.encode(back)).equals(stateCodec.encode(state))).toBe(true);
+      }
+    }),
+    { numRuns: 300 },
+  );
+  expect(kept).toBeGreaterThan(0);
 });

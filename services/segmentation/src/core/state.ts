@@ -1,5 +1,6 @@
 import { type Search, State } from '#gen/recur/segmentation/v1/state.ts';
 import { decodeFacts, encodeFacts, type Facts, newFacts } from '#lib/facts/facts.ts';
+import type { Stored } from '#lib/stream/processor.ts';
 import { WireWriter } from '#lib/wire/wire.ts';
 import { Hot } from './hot.ts';
 import { Members } from './members.ts';
@@ -45,33 +46,25 @@ export function newState(): CustomerState {
 // Encoding never yields, so one writer serves the thread.
 const writer = new WireWriter();
 
+/** Memberships of fewer bytes are sent each time: that costs less than having them put together. */
+const WORTH_KEEPING = 512;
+
 /** recur.segmentation.v1.State, written by hand because every commit pays for it (a test holds it equal to the generated code). */
 export const stateCodec = {
   encode(state: CustomerState): Uint8Array {
-    // These have writers of their own.
-    const facts = encodeFacts(state.facts);
+    return write(state, state.members.encode()).finish();
+  },
+  /** Memberships come last: the same field, and somebody in hundreds of segments mostly stays in them. */
+  store(state: CustomerState, tail: Uint8Array | undefined): Stored {
     const memberships = state.members.encode();
-    const told = state.told.encode();
-    const purchases = state.purchases.encode();
-    const w = writer;
-    w.reset();
-    w.bytes(1, facts);
-    w.bytes(2, memberships);
-    w.string(3, state.rfmClass);
-    w.number(4, state.rfmSinceMs);
-    w.string(5, state.lifecycleStage);
-    w.number(6, state.lifecycleSinceMs);
-    w.number(7, state.nextMs === Number.POSITIVE_INFINITY ? 0 : state.nextMs);
-    w.number(8, state.evaluatedMs);
-    for (const { query, lastMs } of state.searches) {
-      const start = w.open(9);
-      w.string(1, query);
-      w.number(2, Math.max(0, lastMs));
-      w.close(start);
+    if (memberships.length < WORTH_KEEPING) return { bytes: this.encode(state), kept: 0, tail: undefined };
+    const w = write(state, undefined);
+    if (memberships !== tail) {
+      w.bytes(2, memberships);
+      return { bytes: w.finish(), kept: 0, tail: memberships };
     }
-    w.bytes(10, told);
-    w.bytes(11, purchases);
-    return w.finish();
+    w.head(2, memberships.length);
+    return { bytes: w.finish(), kept: memberships.length, tail };
   },
   decode(bytes: Uint8Array): CustomerState {
     const { facts, memberships, told, purchases, nextMs, ...rest } = State.decode(bytes);
@@ -87,3 +80,29 @@ export const stateCodec = {
     };
   },
 };
+
+function write(state: CustomerState, memberships: Uint8Array | undefined): WireWriter {
+  // These have writers of their own.
+  const facts = encodeFacts(state.facts);
+  const told = state.told.encode();
+  const purchases = state.purchases.encode();
+  const w = writer;
+  w.reset();
+  w.bytes(1, facts);
+  if (memberships !== undefined) w.bytes(2, memberships);
+  w.string(3, state.rfmClass);
+  w.number(4, state.rfmSinceMs);
+  w.string(5, state.lifecycleStage);
+  w.number(6, state.lifecycleSinceMs);
+  w.number(7, state.nextMs === Number.POSITIVE_INFINITY ? 0 : state.nextMs);
+  w.number(8, state.evaluatedMs);
+  for (const { query, lastMs } of state.searches) {
+    const start = w.open(9);
+    w.string(1, query);
+    w.number(2, Math.max(0, lastMs));
+    w.close(start);
+  }
+  w.bytes(10, told);
+  w.bytes(11, purchases);
+  return w;
+}
