@@ -87,7 +87,8 @@ export class Arrival {
     for (;;) {
       const known = await Promise.all(partitions.map((p) => this.#redis.hlen(`{${stage}.${p}}:d`)));
       if (known.every((n) => n >= definitions)) return this.swept(stage, timeoutMs);
-      if (Date.now() > until) throw new Error(`${stage} has not all of ${definitions} definitions after ${timeoutMs / 1000} s`);
+      if (Date.now() > until)
+        throw new Error(`${stage} has not all of ${definitions} definitions after ${timeoutMs / 1000} s`);
       await sleep(POLL_MS);
     }
   }

@@ -100,7 +100,7 @@ export class WireWriter {
     this.#pos += this.#buffer.write(value, this.#pos, value.length, 'latin1');
   }
 
-  /** Fields that are encoded already. */
+  /** Fields, or what is in one, that are encoded already. */
   fields(encoded: Uint8Array): void {
     this.#need(encoded.length);
     this.#buffer.set(encoded, this.#pos);

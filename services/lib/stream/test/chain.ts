@@ -1,5 +1,5 @@
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
-import type { Processor, StageSpec } from '../processor.ts';
+import type { Codec, Processor, StageSpec } from '../processor.ts';
 
 /** A state any change of order, loss or repetition shows in: a count and a hash over everything seen so far. */
 export interface Seen {
@@ -17,6 +17,22 @@ const codec = {
   decode: (b: Uint8Array) => {
     const view = Buffer.from(b.buffer, b.byteOffset, b.length);
     return { count: view.readUInt32BE(0), hash: view.readUInt32BE(4) };
+  },
+};
+
+/** What a state ends with stays for four records, and is missed when it is not there: so the store has to have kept it. */
+const endOf = (s: Seen) => Buffer.from(`every fourth record another: ${s.count >> 2}`);
+const ending: Codec<Seen> = {
+  encode: (s) => Buffer.concat([codec.encode(s), endOf(s)]),
+  store(s, tail) {
+    const end = endOf(s);
+    if (tail !== undefined && end.equals(tail)) return { bytes: codec.encode(s), kept: end.length, tail };
+    return { bytes: this.encode(s), kept: 0, tail: end };
+  },
+  decode(b) {
+    const state = codec.decode(b);
+    if (!endOf(state).equals(b.subarray(8))) throw new Error('a state without its end');
+    return state;
   },
 };
 
@@ -60,6 +76,6 @@ export const first: StageSpec<Seen> = {
 };
 export const second: StageSpec<Seen> = {
   stage: 'segmentation',
-  codec,
+  codec: ending,
   processor: hashing(RecordKind.RECORD_KIND_SEGMENT),
 };

@@ -4,6 +4,7 @@ import { Memberships, State } from '#gen/recur/segmentation/v1/state.ts';
 import { decodeFacts } from '#lib/facts/facts.ts';
 import { BUCKETS } from '#lib/stream/layout.ts';
 import { type Entry, storeEntry } from '#lib/stream/states.ts';
+import { Members } from './members.ts';
 import { type CustomerState, newState, stateCodec } from './state.ts';
 
 const name = fc.oneof(fc.string({ maxLength: 64 }), fc.string({ unit: 'grapheme', maxLength: 64 }));
@@ -83,6 +84,9 @@ test('whatever comes and goes between two commits, what is stored is the state, 
         stored = Buffer.concat([write.bytes, stored.subarray(stored.length - write.kept)]);
         const back = stateCodec.decode(stored);
         expect([...back.members.entries()]).toEqual([...state.members.entries()]);
+        const anew = new Members();
+        for (const [segmentId, enteredMs] of state.members.entries()) anew.enter(segmentId, enteredMs);
+        expect(Buffer.from(anew.encode()).equals(state.members.encode())).toBe(true);
         expect(Buffer.from(stateCodec.encode(back)).equals(stateCodec.encode(state))).toBe(true);
       }
     }),

@@ -1,6 +1,5 @@
 import { type Search, State } from '#gen/recur/segmentation/v1/state.ts';
 import { decodeFacts, encodeFacts, type Facts, newFacts } from '#lib/facts/facts.ts';
-import type { Stored } from '#lib/stream/processor.ts';
 import { WireWriter } from '#lib/wire/wire.ts';
 import { Hot } from './hot.ts';
 import { Members } from './members.ts';
@@ -48,6 +47,13 @@ const writer = new WireWriter();
 
 /** Memberships of fewer bytes are sent each time: that costs less than having them put together. */
 const WORTH_KEEPING = 512;
+
+/** As the kit stores it: `kept` bytes at the end of what is stored come after `bytes`. */
+interface Stored {
+  readonly bytes: Uint8Array;
+  readonly kept: number;
+  readonly tail: Uint8Array | undefined;
+}
 
 /** recur.segmentation.v1.State, written by hand because every commit pays for it (a test holds it equal to the generated code). */
 export const stateCodec = {
