@@ -59,11 +59,12 @@ function commandOf<S, D>(spec: StageSpec<S, D>): RebuildCommand<Rebuilt> {
 /** Options, connections, what is said, and the exit code. */
 export async function runRebuild<Each>(commandIn: (shopTimeZone: string) => RebuildCommand<Each>, help: string) {
   try {
-    process.exitCode = await run(commandIn, help);
+    // Ended by us: a consumer that was stopped late can leave a timer, and a Job would wait for that for ever.
+    process.exit(await run(commandIn, help));
   } catch (error) {
     const usage = (error as { code?: string }).code?.startsWith('ERR_PARSE_ARGS') || error instanceof ConfigError;
     progress(`${(error as Error).message}${usage ? ' Try --help.' : ''}`);
-    process.exitCode = usage ? 2 : 1;
+    process.exit(usage ? 2 : 1);
   }
 }
 
