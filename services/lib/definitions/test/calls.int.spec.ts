@@ -229,9 +229,10 @@ describe.each(KINDS.map((kind, i) => ({ name: `${kind.kind} ${i}`, kind, i })))(
     expect(await codeOf(calls.get(bad.id))).toBe(status.NOT_FOUND);
   });
 
-  test.runIf(kind.user !== undefined)('what others use is not deleted, and they are named', async () => {
+  if (kind.user === undefined) return;
+  const [userKind, makeUser, userName] = kind.user;
+  test('what others use is not deleted, and they are named', async () => {
     const calls = new Calls(kind);
-    const [userKind, makeUser, userName] = kind.user as NonNullable<Kind['user']>;
     const userCalls = new Calls(KINDS.find((one) => one.kind === userKind) as Kind);
     const used = await calls.create(made('used', 'Used'));
     const user = await created(userCalls, makeUser('its-user', used.id));
