@@ -36,7 +36,7 @@ import { LogPast } from './store/past.ts';
 /** Input frames taken into one batch at most. */
 const MAX_FRAMES = 12;
 /** Between two batches while little comes. Every frame makes one for each partition, and a batch in four stages. */
-const PACE_MS = 10;
+const PACE_MS = 5;
 
 const TYPES = Symbol('TYPES');
 const ANALYTICS = Symbol('ANALYTICS');
