@@ -102,19 +102,19 @@ test('a group waits for more when nobody waits for its commit, and not for long'
   const group = new CommitGroup(START);
   expect(group.linger(1_000)).toBe(Number.POSITIVE_INFINITY);
   group.add(result({ timers: new Map([['t', 5]]) }), 1, false, 1_005);
-  expect(group.linger(1_010)).toBe(40);
-  group.add(result({}), 1, false, 1_040);
-  expect(group.linger(1_040)).toBe(10);
-  expect(group.linger(1_060)).toBe(0);
+  expect(group.linger(1_010)).toBe(10);
+  group.add(result({}), 1, false, 1_015);
+  expect(group.linger(1_015)).toBe(5);
+  expect(group.linger(1_030)).toBe(0);
 });
 
 test('groups of several partitions are committed together', () => {
-  const dues = [1_000, 1_020, 1_049].map((now) => {
+  const dues = [1_000, 1_010, 1_019].map((now) => {
     const group = new CommitGroup(START);
     group.add(result({}), 1, false, now);
     return now + group.linger(now);
   });
-  expect(dues).toEqual([1_050, 1_050, 1_050]);
+  expect(dues).toEqual([1_020, 1_020, 1_020]);
 });
 
 test.each([

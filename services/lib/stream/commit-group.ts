@@ -12,7 +12,7 @@ const MAX_WORK_MS = 10;
  * How long a group waits for more at most when none is there, ms: what a reader of states is behind. Until the next multiple of it, so
  * that the partitions of a process commit in one go: a process that is woken for every one costs more than the commits.
  */
-const LINGER_MS = 50;
+const LINGER_MS = 20;
 
 /** What a commit writes besides states. */
 export type Commit = Pick<BatchResult, 'timers' | 'pending' | 'definitions' | 'position'> & {
