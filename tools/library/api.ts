@@ -11,33 +11,13 @@ import { SegmentationServiceClient } from '#gen/recur/segmentation/v1/segmentati
 import { createClient } from '#lib/rpc/client.ts';
 import type { Endpoints } from '#tools/cluster/endpoints.ts';
 
-/** Clients of every service of a cluster, in the name of its local token. */
-export function connectApi({ grpc, apiToken }: Pick<Endpoints, 'grpc' | 'apiToken'>) {
-  const settings = { token: apiToken, deadlineMs: 20_000 };
-  return {
-    ingest: createClient(IngestServiceClient, grpc.ingest, settings),
-    identity: createClient(IdentityServiceClient, grpc.identity, settings),
-    match: createClient(MatchServiceClient, grpc.identity, settings),
-    profile: createClient(ProfileServiceClient, grpc.profile, settings),
-    profileDefinitions: createClient(ProfileDefinitionServiceClient, grpc.profile, settings),
-    segmentation: createClient(SegmentationServiceClient, grpc.segmentation, settings),
-    journey: createClient(JourneyServiceClient, grpc.journey, settings),
-    messaging: createClient(MessagingServiceClient, grpc.messaging, settings),
-    analytics: createClient(AnalyticsServiceClient, grpc.analytics, settings),
-    metrics: createClient(MetricServiceClient, grpc.analytics, settings),
-  };
-}
-export type Api = ReturnType<typeof connectApi>;
-
-/** What a library is loaded with. */
-export type LibraryApi = Pick<Api, 'profileDefinitions' | 'segmentation' | 'messaging' | 'journey'>;
-
 export interface LibraryAddresses {
   readonly grpc: Readonly<Record<'profile' | 'segmentation' | 'messaging' | 'journey', string>>;
   readonly apiToken: string;
 }
 
-export function connectLibrary({ grpc, apiToken }: LibraryAddresses): LibraryApi {
+/** Clients of what a library is loaded with. */
+export function connectLibrary({ grpc, apiToken }: LibraryAddresses) {
   const settings = { token: apiToken, deadlineMs: 20_000 };
   return {
     profileDefinitions: createClient(ProfileDefinitionServiceClient, grpc.profile, settings),
@@ -46,6 +26,22 @@ export function connectLibrary({ grpc, apiToken }: LibraryAddresses): LibraryApi
     journey: createClient(JourneyServiceClient, grpc.journey, settings),
   };
 }
+export type LibraryApi = ReturnType<typeof connectLibrary>;
+
+/** Clients of every service of a cluster, in the name of its local token. */
+export function connectApi({ grpc, apiToken }: Pick<Endpoints, 'grpc' | 'apiToken'>) {
+  const settings = { token: apiToken, deadlineMs: 20_000 };
+  return {
+    ...connectLibrary({ grpc, apiToken }),
+    ingest: createClient(IngestServiceClient, grpc.ingest, settings),
+    identity: createClient(IdentityServiceClient, grpc.identity, settings),
+    match: createClient(MatchServiceClient, grpc.identity, settings),
+    profile: createClient(ProfileServiceClient, grpc.profile, settings),
+    analytics: createClient(AnalyticsServiceClient, grpc.analytics, settings),
+    metrics: createClient(MetricServiceClient, grpc.analytics, settings),
+  };
+}
+export type Api = ReturnType<typeof connectApi>;
 
 export function closeApi(api: Readonly<Record<string, { close(): void }>>): void {
   for (const client of Object.values(api)) client.close();

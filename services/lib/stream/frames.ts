@@ -1,4 +1,4 @@
-import type { RecordKind } from '#gen/recur/log/v1/frame.ts';
+import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { WireReader, WireWriter } from '#lib/wire/wire.ts';
 
 /**
@@ -15,6 +15,17 @@ export interface LogRecord {
   body: Uint8Array;
   clearsPending?: string;
 }
+
+/** A record that says nothing yet: what every field is when nobody sets it. */
+export const BLANK_RECORD: Readonly<LogRecord> = {
+  customerId: '',
+  kind: RecordKind.RECORD_KIND_UNSPECIFIED,
+  timeMs: 0,
+  originSeq: 0,
+  originIndex: 0,
+  fromTimer: false,
+  body: new Uint8Array(0),
+};
 
 export interface LogFrame {
   throughSeq: number;

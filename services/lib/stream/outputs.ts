@@ -4,22 +4,13 @@ import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { batchSpan, type TraceContext, traced } from '#lib/telemetry/trace.ts';
 import { type KeyedStageName, STREAMS, subjects, WIRING } from '#lib/topology/topology.ts';
 import type { BatchResult } from './batch.ts';
-import { encodeFrame, type LogRecord } from './frames.ts';
+import { BLANK_RECORD, encodeFrame, type LogRecord } from './frames.ts';
 import type { ActiveDefinition, OutcomeRecord } from './processor.ts';
 import type { StageDeps } from './stage-deps.ts';
 import { type Coverage, SubjectWriter } from './subject-writer.ts';
 import { traceHeaders } from './trace-headers.ts';
 
 const NO_COVERAGE: Coverage = { throughSeq: 0, ahead: 0, aheadSeq: 0, watermarkMs: 0 };
-const blank: LogRecord = {
-  customerId: '',
-  kind: RecordKind.RECORD_KIND_UNSPECIFIED,
-  timeMs: 0,
-  originSeq: 0,
-  originIndex: 0,
-  fromTimer: false,
-  body: new Uint8Array(0),
-};
 
 /** What one stage puts into the log of one partition: what its batches make, and what it tells itself. */
 export class Outputs {
@@ -79,7 +70,7 @@ export class Outputs {
 
   async outcomes(records: readonly OutcomeRecord[], traces: readonly TraceContext[]): Promise<void> {
     const subject = subjects.log(this.partition, 'outcome');
-    const frame = encodeFrame({ ...NO_COVERAGE, records: records.map((r) => ({ ...blank, ...r })) });
+    const frame = encodeFrame({ ...NO_COVERAGE, records: records.map((r) => ({ ...BLANK_RECORD, ...r })) });
     const attributes = { 'messaging.destination.name': subject };
     const name = `${this.stage} outcomes`;
     const span = traces.length > 0 ? batchSpan(name, traces, { kind: SpanKind.PRODUCER, attributes }) : undefined;
@@ -102,7 +93,7 @@ export class Outputs {
 
   async definition(d: Definition): Promise<void> {
     const body = Definition.encode(d).finish();
-    const record: LogRecord = { ...blank, kind: RecordKind.RECORD_KIND_DEFINITION, body };
+    const record: LogRecord = { ...BLANK_RECORD, kind: RecordKind.RECORD_KIND_DEFINITION, body };
     const subject = subjects.definition(this.partition, this.stage);
     await this.deps.js.publish(subject, encodeFrame({ ...NO_COVERAGE, records: [record] }));
   }

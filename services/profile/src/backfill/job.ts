@@ -4,7 +4,7 @@ import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import type { ComputedTrait } from '#gen/recur/profile/v1/computed_trait.ts';
 import { clusterOf } from '#lib/boot/streams.ts';
 import type { ShopZone } from '#lib/facts/facts.ts';
-import { decodeFrame, encodeFrame, type LogRecord } from '#lib/stream/frames.ts';
+import { BLANK_RECORD, decodeFrame, encodeFrame, type LogRecord } from '#lib/stream/frames.ts';
 import { partitionOf, partitionsOver, STREAMS, subjects } from '#lib/topology/topology.ts';
 import { compileTrait } from '../core/computed/compile.ts';
 import { HistoryFold, namesOfHistory } from '../core/computed/history.ts';
@@ -122,7 +122,7 @@ class HistoryWriter {
   }
 
   async add(customerId: string, body: Uint8Array): Promise<void> {
-    this.#records.push({ ...BLANK, customerId, kind: RecordKind.RECORD_KIND_BACKFILL, body });
+    this.#records.push({ ...BLANK_RECORD, customerId, kind: RecordKind.RECORD_KIND_BACKFILL, body });
     this.#bytes += body.length + customerId.length + 16;
     if (this.#bytes >= MAX_FRAME_BYTES) await this.#flush();
   }
@@ -144,7 +144,7 @@ class HistoryWriter {
 
   #mark(revision: number): LogRecord {
     const mark = Definition.fromPartial({ kind: KINDS.backfill, id: this.#id, revision });
-    return { ...BLANK, kind: RecordKind.RECORD_KIND_DEFINITION, body: Definition.encode(mark).finish() };
+    return { ...BLANK_RECORD, kind: RecordKind.RECORD_KIND_DEFINITION, body: Definition.encode(mark).finish() };
   }
 
   async #publish(records: LogRecord[]): Promise<number> {
@@ -174,13 +174,3 @@ class HistoryWriter {
     }
   }
 }
-
-const BLANK: LogRecord = {
-  customerId: '',
-  kind: RecordKind.RECORD_KIND_UNSPECIFIED,
-  timeMs: 0,
-  originSeq: 0,
-  originIndex: 0,
-  fromTimer: false,
-  body: new Uint8Array(0),
-};
