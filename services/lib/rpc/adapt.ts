@@ -14,7 +14,6 @@ import {
 } from '@grpc/grpc-js';
 import { within } from '#lib/telemetry/trace.ts';
 import type { Call } from './call.ts';
-import { releaseWhenOver } from './ended-calls.ts';
 import { RpcError } from './errors.ts';
 import { beforeDeadline, type Gate } from './gate.ts';
 import type { RpcService } from './service.ts';
@@ -82,7 +81,6 @@ function answered(gate: Gate, method: string, handler: Handler, requestStream: b
       // Whatever is still on its way in is not read any more; without this the stream would hold its buffers.
       if (requestStream) (raw as ServerReadableStream<unknown, unknown>).resume();
     }
-    if (!requestStream) releaseWhenOver(raw as ServerUnaryCall<unknown, unknown>);
   };
 }
 
