@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis';
 import type { Logger } from '#lib/telemetry/logger.ts';
+import { releaseEndedCommands } from './ended-commands.ts';
 import { RefusalError } from './refusal.ts';
 
 /** No command waits longer for its answer, so nothing hangs on a connection that died. */
@@ -10,6 +11,7 @@ const COMMAND_TIMEOUT_MS = 5_000;
  * commands and functions that may run twice (fenced by an epoch or a sequence).
  */
 export function createRedis(url: string, name: string, logger: Logger): Redis {
+  releaseEndedCommands();
   const redis = new Redis(url, {
     connectionName: name,
     lazyConnect: true,
