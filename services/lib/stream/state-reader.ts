@@ -1,3 +1,4 @@
+import { setImmediate as endOfTurn } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import { partitionOf } from '#lib/topology/topology.ts';
 import { findStates, statesAfter } from './buckets.ts';
@@ -14,12 +15,15 @@ export class StateReader<S> {
   private readonly codec: Codec<S>;
   private readonly redis: Redis;
   private readonly partitions: number;
+  /** In this turn of the event loop, by partition. */
+  private readonly asked: (Asked | undefined)[];
 
   constructor(stage: string, codec: Codec<S>, redis: Redis, partitions: number) {
     this.stage = stage;
     this.codec = codec;
     this.redis = redis;
     this.partitions = partitions;
+    this.asked = Array.from({ length: partitions }, () => undefined);
   }
 
   /** State of a customer; for one that was merged, of the one it was merged into. */
@@ -27,7 +31,10 @@ export class StateReader<S> {
     return (await this.getMany([customerId]))[0];
   }
 
-  /** In the order asked for; undefined for customers without a state. One round trip, and one more per merge. */
+  /**
+   * In the order asked for; undefined for customers without a state. One round trip, and one more per merge, shared with all who
+   * ask in the same turn of the event loop.
+   */
   async getMany(customerIds: readonly string[]): Promise<({ customerId: string; state: S } | undefined)[]> {
     const at = [...customerIds];
     const result: ({ customerId: string; state: S } | undefined)[] = at.map(() => undefined);
@@ -76,27 +83,40 @@ export class StateReader<S> {
     return position ? (JSON.parse(position) as { clock: number }).clock : 0;
   }
 
-  /** One call a partition, all at once. */
+  /** All partitions at once. */
   private async find(customerIds: readonly string[]): Promise<(Buffer | null | undefined)[]> {
-    const places = new Map<string, number[]>();
-    customerIds.forEach((id, i) => {
-      const tag = stageTag(this.stage, partitionOf(id, this.partitions));
-      const known = places.get(tag);
-      if (known) known.push(i);
-      else places.set(tag, [i]);
+    const places = customerIds.map((id) => {
+      const asked = this.askFor(partitionOf(id, this.partitions));
+      return { asked, at: asked.ids.push(id) - 1 };
     });
-    const states: (Buffer | null | undefined)[] = customerIds.map(() => undefined);
-    await Promise.all(
-      [...places].map(async ([tag, at]) => {
-        const ids = at.map((i) => customerIds[i] as string);
-        const found = await findStates(this.redis, tag, ids);
-        at.forEach((i, n) => {
-          states[i] = found[n];
-        });
-      }),
-    );
-    return states;
+    await Promise.all(places.map(({ asked }) => asked.answered));
+    return places.map(({ asked, at }) => asked.states[at]);
   }
+
+  /**
+   * What is asked for in one turn of the event loop is asked of Redis at its end, in one call a partition: the more wait, the less
+   * each costs.
+   */
+  private askFor(partition: number): Asked {
+    const known = this.asked[partition];
+    if (known) return known;
+    const asked: Asked = { ids: [], states: [], answered: endOfTurn().then(() => this.answer(partition)) };
+    this.asked[partition] = asked;
+    return asked;
+  }
+
+  private async answer(partition: number): Promise<void> {
+    const asked = this.asked[partition] as Asked;
+    this.asked[partition] = undefined;
+    asked.states = await findStates(this.redis, stageTag(this.stage, partition), asked.ids);
+  }
+}
+
+/** Customers of a partition who are asked for together. */
+interface Asked {
+  readonly ids: string[];
+  states: (Buffer | null)[];
+  readonly answered: Promise<void>;
 }
 
 export interface ScanPage<S> {
