@@ -2,6 +2,7 @@
 import type { EventStats, Facts, IdentifierSeen, Order } from '#gen/recur/facts/v1/facts.ts';
 import type { IdentityChange } from '#gen/recur/log/v1/changes.ts';
 import { type Commerce, type Event, EventType } from '#gen/recur/log/v1/event.ts';
+import { ownBytes } from '#lib/wire/own-bytes.ts';
 import { MAX_IDENTIFIERS, MAX_NAME_LENGTH, MAX_SOURCES } from './bounds.ts';
 import { absorbCategories, addBought, addViewed } from './categories.ts';
 import { dropped } from './dropped.ts';
@@ -203,7 +204,7 @@ function link(facts: Facts, identifier: IdentifierSeen): boolean {
     seen.type === identifier.type && Buffer.compare(seen.hash, identifier.hash) === 0;
   if (facts.identifiers.some(known)) return false;
   if (facts.identifiers.length >= MAX_IDENTIFIERS) return false;
-  facts.identifiers.push({ type: identifier.type, hash: Buffer.from(identifier.hash) });
+  facts.identifiers.push({ type: identifier.type, hash: ownBytes(identifier.hash) });
   return true;
 }
 

@@ -1,5 +1,6 @@
 import type { Facts, TraitValue } from '#gen/recur/facts/v1/facts.ts';
 import type { Trait } from '#gen/recur/log/v1/event.ts';
+import { ownBytes } from '#lib/wire/own-bytes.ts';
 import { leastRecent, MAX_NAME_LENGTH, MAX_TRAIT_LENGTH, MAX_TRAITS } from './bounds.ts';
 import { dropped } from './dropped.ts';
 
@@ -36,7 +37,7 @@ export function setTraits(facts: Facts, traits: readonly Trait[], time: number):
     const tooLong = (sealed ? trait.sealed : trait.json).length > MAX_TRAIT_LENGTH;
     const json = tooLong ? 'null' : sealed ? '' : text.decode(trait.json);
     // The event's bytes belong to its frame: keep a copy.
-    const bytes = sealed && !tooLong ? Buffer.from(trait.sealed) : NOTHING;
+    const bytes = sealed && !tooLong ? ownBytes(trait.sealed) : NOTHING;
     if (tooLong) dropped(facts).traits++;
     if (setTrait(facts, { name: trait.name, json, sealed: bytes, timeMs: time }, true)) changed.push(trait.name);
   }

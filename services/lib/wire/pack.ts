@@ -1,3 +1,4 @@
+import { ownBytes } from './own-bytes.ts';
 import { lengthOfPieces, packJsonString, packText, unpackPieces, unpackText } from './packed-text.ts';
 
 /**
@@ -306,7 +307,7 @@ export class PackReader {
 
   raw(length: number): Buffer {
     if (this.#pos + length > this.#end) throw new RangeError('packed: ends early');
-    const bytes = Buffer.from(this.#buffer.subarray(this.#pos, this.#pos + length));
+    const bytes = ownBytes(this.#buffer.subarray(this.#pos, this.#pos + length));
     this.#pos += length;
     return bytes;
   }

@@ -1,5 +1,6 @@
 import type { KnownTrait } from '#gen/recur/journey/v1/state.ts';
 import type { Trait } from '#gen/recur/log/v1/event.ts';
+import { ownBytes } from '#lib/wire/own-bytes.ts';
 import { type Day, readDay } from './dates/day.ts';
 import type { Properties } from './event/properties.ts';
 import type { SeenEvent } from './event/seen.ts';
@@ -33,7 +34,7 @@ function take(run: Run, trait: Trait, setMs: number): boolean {
     return known !== undefined;
   }
   if (known !== undefined && json.equals(known.json) && sealed.equals(known.sealed)) return false;
-  const next = { name, json: Buffer.from(json), sealed: Buffer.from(sealed), setMs, ...run.at };
+  const next = { name, json: ownBytes(json), sealed: ownBytes(sealed), setMs, ...run.at };
   if (known === undefined) traits.push(next);
   else traits[at] = next;
   return true;
