@@ -7,7 +7,8 @@ import type { Cluster } from '#tools/cluster/cluster.ts';
 import { sql } from '#tools/library/sql.ts';
 import { Arrival } from './arrival.ts';
 import { type Batch, batchesOf, shopEvents } from './batches.ts';
-import { startBenchCluster } from './cluster.ts';
+import { processesOf, startBenchCluster } from './cluster.ts';
+import { cpuBetween, perEvent, readCpu } from './cpu.ts';
 import type { BenchOptions } from './options.ts';
 import type { ReadingTask, ReadingTimes } from './read-at-rate.worker.ts';
 import { type BenchResult, quantile, short, whole } from './result.ts';
@@ -22,12 +23,6 @@ const STORED = 100_000;
 const PATIENCE_MS = 300_000;
 /** Different customers read. */
 const MOST_READ = 5_000;
-/**
- * The caller's young generation: small, so that a collection of it is short. In a usual one of 32 MB they took it 3 to 20 ms,
- * which would be measured as if it were the answer's.
- */
-const CALLER_YOUNG_MB = 3;
-
 /** How long GetProfile takes at a steady rate of calls, while events flow. */
 export async function profileReads(options: BenchOptions): Promise<BenchResult> {
   const seconds = options.seconds ?? SECONDS;
@@ -41,12 +36,20 @@ export async function profileReads(options: BenchOptions): Promise<BenchResult> 
     const ids = await fill(cluster, batches.splice(0, STORED / 50));
     const stop = flow(cluster, batches);
     await readAtRate(cluster, ids, WARM_UP_SECONDS);
+    const processes = [...processesOf(cluster), { name: 'caller', pid: process.pid }];
+    const before = readCpu(processes);
     const { latencies, late } = await readAtRate(cluster, ids, seconds);
+    const cores = perEvent(cpuBetween(before, readCpu(processes)), seconds * 1e6);
     const sent = await stop();
-    const [p50, p99, p999] = [0.5, 0.99, 0.999].map((share) => quantile(latencies, share)) as [number, number, number];
+    const [p50, p99, p999] = quantiles(latencies, [0.5, 0.99, 0.999]);
+    const [lateP99, lateMost] = quantiles(late, [0.99, 1]);
+    const coresText = Object.entries(cores)
+      .map(([name, used]) => `${name} ${short(used, 2)}`)
+      .join(', ');
     console.log(
       `\n${whole(latencies.length)} GetProfile calls of ${whole(ids.length)} customers at ${whole(latencies.length / seconds)}/s, ` +
-        `${whole(sent)} events meanwhile: p50 ${short(p50, 2)} ms, p99 ${short(p99, 2)} ms, p99.9 ${short(p999, 2)} ms.`,
+        `${whole(sent)} events meanwhile: p50 ${short(p50, 2)} ms, p99 ${short(p99, 2)} ms, p99.9 ${short(p999, 2)} ms. ` +
+        `The caller's own part: p99 ${short(lateP99, 2)} ms. Cores: ${coresText}.`,
     );
     const detail = {
       calls: latencies.length,
@@ -54,12 +57,19 @@ export async function profileReads(options: BenchOptions): Promise<BenchResult> 
       events: sent,
       p50_ms: p50,
       p999_ms: p999,
-      late_ms: late,
+      late_p99_ms: lateP99,
+      late_ms: lateMost,
+      cores,
     };
     return { bench: 'profile-reads', value: p99, unit: 'ms', ratio: null, cpuUsPerEvent: null, detail };
   } finally {
     await cluster.stop();
   }
+}
+
+function quantiles<const S extends readonly number[]>(values: Float64Array, shares: S): { [I in keyof S]: number } {
+  const all = [...values];
+  return shares.map((share) => quantile(all, share)) as { [I in keyof S]: number };
 }
 
 /** Stores events, and tells whose they are. */
@@ -120,7 +130,6 @@ async function readAtRate({ endpoints }: Cluster, ids: readonly string[], second
   };
   const worker = new Worker(new URL('./read-at-rate.worker.ts', import.meta.url), {
     workerData: task,
-    resourceLimits: { maxYoungGenerationSizeMb: CALLER_YOUNG_MB },
   });
   const [times] = (await once(worker, 'message')) as [ReadingTimes];
   await once(worker, 'exit');

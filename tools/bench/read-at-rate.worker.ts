@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import { GetProfileRequest, ProfileServiceService } from '#gen/recur/profile/v1/profile_service.ts';
-import { Caller } from './send.ts';
+import { RawConnection, type RawRequest, rawRequest } from './raw-connection.ts';
 
 export interface ReadingTask {
   readonly address: string;
@@ -13,42 +13,60 @@ export interface ReadingTask {
 
 export interface ReadingTimes {
   /** Of every call, ms, from the moment it was due. */
-  readonly latencies: readonly number[];
-  /** The most by which a call left after it was due, ms. */
-  readonly late: number;
+  readonly latencies: Float64Array;
+  /** By how much each call left after it was due, ms. */
+  readonly late: Float64Array;
 }
 
 const CONNECTIONS = 4;
+const DEADLINE = '20S';
 
 /** Calls GetProfile at a fixed rate, however long the answers take. */
 async function readAtRate({ address, token, ids, perSecond, seconds }: ReadingTask): Promise<ReadingTimes> {
-  const { path, responseDeserialize } = ProfileServiceService.getProfile;
-  const callers = Array.from({ length: CONNECTIONS }, () => new Caller(address, token));
-  const requests = ids.map((value) =>
-    Buffer.from(GetProfileRequest.encode({ customer: { $case: 'customerId', value }, readMask: undefined }).finish()),
-  );
+  const { path } = ProfileServiceService.getProfile;
+  const headers = {
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    'grpc-timeout': DEADLINE,
+    authorization: `Bearer ${token}`,
+  };
+  const requests = ids.map((value) => {
+    const message = GetProfileRequest.encode({ customer: { $case: 'customerId', value }, readMask: undefined });
+    return rawRequest(path, headers, message.finish());
+  });
   const total = seconds * perSecond;
-  const latencies: number[] = [];
-  let failed: unknown;
-  const started = performance.now();
-  let late = 0;
-  for (let i = 0; i < total; ) {
-    const now = performance.now();
-    for (; i < total && started + (i * 1_000) / perSecond <= now; i++) {
-      const due = started + (i * 1_000) / perSecond;
-      late = Math.max(late, now - due);
-      const request = requests[(i * 7_919) % requests.length] as Buffer;
-      (callers[i % CONNECTIONS] as Caller).call(path, request, responseDeserialize).then(
-        () => latencies.push(performance.now() - due),
-        (error: unknown) => {
+  const latencies = new Float64Array(total);
+  const late = new Float64Array(total);
+  let ended = 0;
+  let failed: Error | undefined;
+  let started = 0;
+  const dueAt = (i: number) => started + (i * 1_000) / perSecond;
+  const connections: RawConnection[] = [];
+  for (let c = 0; c < CONNECTIONS; c++) {
+    connections.push(
+      await RawConnection.open(address, Math.ceil(total / CONNECTIONS), {
+        ended: (call) => {
+          const i = call * CONNECTIONS + c;
+          latencies[i] = performance.now() - dueAt(i);
+          ended++;
+        },
+        failed: (error) => {
           failed = error;
         },
-      );
+      }),
+    );
+  }
+  started = performance.now();
+  for (let i = 0; i < total && failed === undefined; ) {
+    const now = performance.now();
+    for (; i < total && dueAt(i) <= now; i++) {
+      late[i] = now - dueAt(i);
+      (connections[i % CONNECTIONS] as RawConnection).call(requests[(i * 7_919) % requests.length] as RawRequest);
     }
     await sleep(1);
   }
-  while (latencies.length < total && failed === undefined) await sleep(1);
-  for (const caller of callers) caller.close();
+  while (ended < total && failed === undefined) await sleep(1);
+  for (const connection of connections) connection.close();
   if (failed !== undefined) throw failed;
   return { latencies, late };
 }
