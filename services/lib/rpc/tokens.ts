@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
+import { hash, timingSafeEqual } from 'node:crypto';
 
 /** Who is calling. */
 export interface Principal {
@@ -63,7 +63,7 @@ export function mayCall(principal: Principal, method: string): boolean {
 }
 
 function digestOf(token: string): Buffer {
-  return createHash('sha256').update(token).digest();
+  return hash('sha256', token, 'buffer');
 }
 
 function parseEntry(token: string, entry: unknown, number: number): Principal & { token: string } {
