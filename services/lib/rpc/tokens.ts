@@ -15,9 +15,11 @@ interface Entry {
   readonly principal: Principal;
 }
 
-/** The API tokens of a cluster. Only their SHA-256 stays in memory. */
+/** The API tokens of a cluster. Their SHA-256 stays in memory, and those that were used. */
 export class ApiTokens {
   readonly #entries: readonly Entry[];
+  /** Tokens that were good, at most as many as there are: hashing one was 4 % of what GetProfile costs. */
+  readonly #used = new Map<string, Principal>();
 
   /** No token is good: every call but health is refused. */
   static readonly none: ApiTokens = new ApiTokens([]);
@@ -47,12 +49,16 @@ export class ApiTokens {
   }
 
   /**
-   * Every token is compared, in constant time each, so that timing tells nothing about which ones exist.
+   * Every token is compared, in constant time each, so that timing tells nothing about which ones exist; but one that was good
+   * before is known at once.
    */
   authenticate(token: string): Principal | undefined {
+    const known = this.#used.get(token);
+    if (known !== undefined) return known;
     const digest = digestOf(token);
     let found: Principal | undefined;
     for (const entry of this.#entries) if (timingSafeEqual(entry.digest, digest)) found = entry.principal;
+    if (found !== undefined) this.#used.set(token, found);
     return found;
   }
 }
