@@ -18,7 +18,7 @@ import { WebPushWire } from './web-push.ts';
 import { WebhookWire } from './webhook.ts';
 import { WechatWire } from './wechat.ts';
 import { WecomWire } from './wecom.ts';
-import type { Accepted, Answer, Call, Desk, Wire } from './wire.ts';
+import type { Accepted, Answer, Call, Desk, Push, Wire } from './wire.ts';
 
 /** What its accounts are opened with; nothing of it is secret. */
 export const SIMULATOR_KEYS = {
@@ -27,6 +27,10 @@ export const SIMULATOR_KEYS = {
   smsAppId: '1400000000',
   wechatAccount: 'wx-simulated-account',
   wechatMini: 'wx-simulated-mini',
+  /** Of the servers of both. */
+  wechatToken: 'simulatedToken',
+  /** Of the official account's server: it is in safe mode, the mini-program's in plain mode. */
+  wechatAesKey: 'abcdefghijklmnopqrstuvwxyz0123456789ABCDEFG',
   wecomCorp: 'ww-simulated',
   webhookSecret: `whsec_${Buffer.alloc(32, 's').toString('base64')}`,
 } as const;
@@ -60,13 +64,13 @@ export class Simulator {
 
   constructor() {
     const { accessKeyId: id, accessKeySecret: secret, smsAppId: appId, webhookSecret } = SIMULATOR_KEYS;
-    const { wechatAccount: account, wechatMini: mini } = SIMULATOR_KEYS;
+    const { wechatAccount: account, wechatMini: mini, wechatToken: token, wechatAesKey: aesKey } = SIMULATOR_KEYS;
     this.fcm = new FcmWire(() => this.accounts);
     this.webPush = new WebPushWire(() => this.accounts);
     this.wires = [
       new AliyunWire({ id, secret }),
       new TencentWire({ id, secret, appId }),
-      new WechatWire({ account, mini, secret }),
+      new WechatWire({ account, mini, secret, token, aesKey }),
       new WecomWire({ id: SIMULATOR_KEYS.wecomCorp, secret }),
       this.fcm,
       new ApnsWire(() => this.accounts),
@@ -203,19 +207,23 @@ export class Simulator {
 
   private promiseReceipt(wire: Wire, message: Accepted): void {
     const { receiptUrl, receiptMs, duplicateReceipt, noReceipt, bounce } = this.behaviour.current;
-    if (!wire.receipt || receiptUrl === '' || this.behaviour.chance(noReceipt)) return;
-    const body = JSON.stringify(wire.receipt(message, this.behaviour.chance(bounce)));
+    if (!(wire.receipt || wire.push) || receiptUrl === '' || this.behaviour.chance(noReceipt)) return;
+    const bounced = this.behaviour.chance(bounce);
     const times = this.behaviour.chance(duplicateReceipt) ? 2 : 1;
-    for (let i = 0; i < times; i++) this.later(this.behaviour.between(receiptMs), () => this.tell(receiptUrl, body, 5));
+    const tell = () => this.tell(receiptUrl, () => pushOf(wire, message, bounced), 5);
+    for (let i = 0; i < times; i++) this.later(this.behaviour.between(receiptMs), tell);
   }
 
   /** Like providers do: again, until somebody takes it. */
-  private async tell(url: string, body: string, left: number): Promise<void> {
-    const headers = { 'content-type': 'application/json' };
-    const answer = await fetch(url, { method: 'POST', headers, body }).catch(() => undefined);
+  private async tell(url: string, push: () => Push, left: number): Promise<void> {
+    const { query, type, body } = push();
+    const to = new URL(url);
+    for (const [name, value] of Object.entries(query)) to.searchParams.set(name, value);
+    const headers = { 'content-type': type };
+    const answer = await fetch(to, { method: 'POST', headers, body }).catch(() => undefined);
     await answer?.body?.cancel();
     if (answer?.ok) this.receipts++;
-    else if (left > 0) this.later(500, () => this.tell(url, body, left - 1));
+    else if (left > 0) this.later(500, () => this.tell(url, push, left - 1));
   }
 
   private later(ms: number, run: () => Promise<void>): void {
@@ -225,6 +233,11 @@ export class Simulator {
     }, ms);
     this.timers.add(timer);
   }
+}
+
+function pushOf(wire: Wire, message: Accepted, bounced: boolean): Push {
+  if (wire.push) return wire.push(message, bounced);
+  return { query: {}, type: 'application/json', body: JSON.stringify(wire.receipt?.(message, bounced)) };
 }
 
 async function read(request: IncomingMessage | Http2ServerRequest): Promise<Buffer> {

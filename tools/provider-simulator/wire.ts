@@ -51,4 +51,14 @@ export interface Wire {
   answer(call: Call, desk: Desk): Answer | undefined;
   /** What it tells about a message later, and how: the body of a POST. */
   receipt?(message: Accepted, bounced: boolean): unknown;
+  /** The same where it is no plain JSON, or signed. */
+  push?(message: Accepted, bounced: boolean): Push;
+}
+
+/** A POST a provider makes by itself. */
+export interface Push {
+  readonly query: Readonly<Record<string, string>>;
+  /** Content type. */
+  readonly type: string;
+  readonly body: string;
 }

@@ -1,6 +1,13 @@
 import { type ConfigWith, readConfig } from '#lib/config/config.ts';
 import { Settings } from '#lib/config/settings.ts';
-import { type AccessKey, parseAccessKey, parseAppKey, parseCorpKey, parseWebhookSecrets } from './core/credentials.ts';
+import {
+  type AccessKey,
+  type AppKey,
+  parseAccessKey,
+  parseAppKey,
+  parseCorpKey,
+  parseWebhookSecrets,
+} from './core/credentials.ts';
 import { parseSender } from './core/header.ts';
 import {
   parsePrivateKey,
@@ -49,10 +56,13 @@ export interface Limits {
 
 /** Of both apps; each counts for itself. */
 export interface WechatConfig extends Limits {
-  /** WECHAT_ACCOUNT_FILE: a JSON object with `app_id` and `app_secret` of the official account. Undefined: there is none. */
-  readonly account: AccessKey | undefined;
+  /**
+   * WECHAT_ACCOUNT_FILE: a JSON object with `app_id` and `app_secret` of the official account, and, for receipts, `token` and
+   * `encoding_aes_key` of its server. Undefined: there is none.
+   */
+  readonly account: AppKey | undefined;
   /** WECHAT_MINI_FILE: the same of the mini-program. */
-  readonly mini: AccessKey | undefined;
+  readonly mini: AppKey | undefined;
   /** WECHAT_ENDPOINT: where the provider is, https://host; its own address unless set. */
   readonly endpoint: string | undefined;
 }
@@ -64,6 +74,8 @@ export interface WecomConfig extends Limits {
   readonly sender: string | undefined;
   /** WECOM_ENDPOINT: where the provider is, https://host; its own address unless set. */
   readonly endpoint: string | undefined;
+  /** WECOM_RESULTS_SECONDS: how often it is asked what became of messages, 1–3,600 s, 20 unless set; here ms. */
+  readonly resultsMs: number;
 }
 
 export interface PushConfig {
@@ -144,7 +156,8 @@ function wecomOf(settings: Settings): WecomConfig | undefined {
   const sender = settings.text('WECOM_SENDER', { ...rule, otherwise: undefined });
   const endpoint = settings.url('WECOM_ENDPOINT', ['http:', 'https:'], { otherwise: undefined });
   const limits = limitsOf(settings, 'WECOM');
-  return corp && { corp, sender, endpoint, ...limits };
+  const resultsMs = settings.integer('WECOM_RESULTS_SECONDS', { min: 1, max: 3600, otherwise: 20 }) * 1000;
+  return corp && { corp, sender, endpoint, resultsMs, ...limits };
 }
 
 function limitsOf(settings: Settings, prefix: string): Limits {

@@ -18,14 +18,20 @@ import type { Logger } from '#lib/telemetry/logger.ts';
 import { type Channels, openChannels } from './channels/channels.ts';
 import { Composer } from './channels/email/compose.ts';
 import { SmtpTransport } from './channels/email/smtp.ts';
+import { WecomChannel } from './channels/wecom/wecom.ts';
+import { WecomResults } from './channels/wecom/wecom-results.ts';
 import { Writer } from './channels/writer.ts';
 import type { MessagingConfig } from './config.ts';
+import type { AppKey } from './core/credentials.ts';
 import { SETTINGS_KIND, TEMPLATE_KIND } from './core/definitions.ts';
 import { settingsViolations } from './core/settings.ts';
 import { EventWriter } from './links/event-writer.ts';
 import { Links } from './links/mark-up.ts';
 import { Routes } from './links/routes.ts';
 import { Tokens } from './links/tokens.ts';
+import { WechatPush } from './links/wechat-push.ts';
+import type { WechatApp } from './links/wechat-receipts.ts';
+import { WechatRoutes } from './links/wechat-routes.ts';
 import { OutboxMetrics } from './outbox/metrics.ts';
 import { Outbox } from './outbox/outbox.ts';
 import { MjmlCompiler, mjmlFile } from './render/mjml/mjml.ts';
@@ -36,6 +42,8 @@ import { Templates } from './rpc/templates.ts';
 import { STAGE, stateCodec } from './stage.ts';
 import { StageRunner } from './stage-runner.ts';
 import { BegunMarks } from './store/begun-marks.ts';
+import { SentIndex } from './store/sent-index.ts';
+import { TaskLedger } from './store/task-ledger.ts';
 import { TemplateLibrary } from './store/template-library.ts';
 
 const CHANNELS = Symbol('channels');
@@ -82,10 +90,49 @@ export const messagingModule = (_config: MessagingConfig): DynamicModule => ({
         new Routes({ tokens, events, logger, fastify, receiptSecrets: c.receiptSecrets, now: Date.now }),
     },
     {
+      provide: SentIndex,
+      inject: [REDIS, Tokens],
+      useFactory: (redis: Redis, tokens: Tokens) => new SentIndex(redis, tokens, Date.now),
+    },
+    {
+      provide: TaskLedger,
+      inject: [REDIS, Tokens],
+      useFactory: (redis: Redis, tokens: Tokens) => new TaskLedger(redis, tokens, Date.now),
+    },
+    {
+      provide: WechatRoutes,
+      inject: [CONFIG, SentIndex, Routes, LOGGER, FASTIFY],
+      useFactory: (c: MessagingConfig, sent: SentIndex, routes: Routes, logger: Logger, fastify: FastifyInstance) =>
+        new WechatRoutes({ apps: pushedBy(c), sent, store: routes.store, logger, fastify, now: Date.now }),
+    },
+    {
       provide: CHANNELS,
-      inject: [CONFIG, Writer, Composer, SmtpTransport, Tokens],
-      useFactory: (c: MessagingConfig, writer: Writer, composer: Composer, transport: SmtpTransport, tokens: Tokens) =>
-        openChannels(c, { writer, composer, transport, tokens, links: linksOf(c, tokens) }),
+      inject: [CONFIG, Writer, Composer, SmtpTransport, Tokens, SentIndex, TaskLedger],
+      useFactory: (
+        c: MessagingConfig,
+        writer: Writer,
+        composer: Composer,
+        transport: SmtpTransport,
+        tokens: Tokens,
+        sent: SentIndex,
+        ledger: TaskLedger,
+      ) => openChannels(c, { writer, composer, transport, tokens, links: linksOf(c, tokens), sent, ledger }),
+    },
+    {
+      provide: WecomResults,
+      inject: [CONFIG, CHANNELS, TaskLedger, Routes, LOGGER],
+      useFactory: (c: MessagingConfig, channels: Channels, ledger: TaskLedger, routes: Routes, logger: Logger) => {
+        const wecom = channels.get('wecom');
+        const tasks = wecom instanceof WecomChannel ? wecom.tasks : undefined;
+        return new WecomResults({
+          tasks,
+          ledger,
+          store: routes.store,
+          logger,
+          now: Date.now,
+          everyMs: c.wecom?.resultsMs,
+        });
+      },
     },
     {
       provide: Outbox,
@@ -170,6 +217,12 @@ export const messagingModule = (_config: MessagingConfig): DynamicModule => ({
 /** On the event clock nobody reads what is sent: a click now would be an event of today among those of long ago. */
 function linksOf({ publicUrl, clock }: MessagingConfig, tokens: Tokens): Links | undefined {
   return publicUrl !== undefined && clock === 'live' ? new Links(publicUrl, tokens) : undefined;
+}
+
+/** Apps that know us as their server. */
+function pushedBy({ wechat: { account, mini } }: MessagingConfig): Map<WechatApp, WechatPush> {
+  const apps = Object.entries({ account, mini }) as [WechatApp, AppKey | undefined][];
+  return new Map(apps.flatMap(([app, key]) => (key?.push ? [[app, new WechatPush(key.id, key.push)]] : [])));
 }
 
 async function openStores(nats: NatsConnection, { streamReplicas: replicas }: MessagingConfig) {

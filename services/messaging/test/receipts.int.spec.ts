@@ -9,6 +9,7 @@ import { DecisionOutcome, DeliveryStatus } from '#gen/recur/log/v1/changes.ts';
 import { MessageStatus } from '#gen/recur/messaging/v1/state.ts';
 import { MessagingSettings, Template } from '#gen/recur/messaging/v1/template.ts';
 import { SIMULATOR_KEYS, Simulator } from '#tools/provider-simulator/simulator.ts';
+import { pushEncrypted, signed } from '#tools/provider-simulator/wechat-push.ts';
 import { withDefaults } from '../src/core/settings.ts';
 import { eventually, Rig } from './rig.ts';
 
@@ -28,12 +29,13 @@ beforeAll(async () => {
   };
   const { accessKeyId: access_key_id, accessKeySecret: access_key_secret } = SIMULATOR_KEYS;
   const { accessKeySecret: corp_secret } = SIMULATOR_KEYS;
-  const app = (app_id: string) => JSON.stringify({ app_id, app_secret: SIMULATOR_KEYS.accessKeySecret });
+  const { accessKeySecret: app_secret, wechatToken: token, wechatAesKey: encoding_aes_key } = SIMULATOR_KEYS;
+  const app = (app_id: string, more = {}) => JSON.stringify({ app_id, app_secret, token, ...more });
   rig = await Rig.start({
     ...{ SMS_PROVIDER: 'aliyun', SMS_ENDPOINT: simulator.url, PUBLIC_URL },
     SMS_CREDENTIALS_FILE: file('sms', JSON.stringify({ access_key_id, access_key_secret })),
     RECEIPT_SECRETS_FILE: file('receipts', receiptSecret),
-    WECHAT_ACCOUNT_FILE: file('account', app(SIMULATOR_KEYS.wechatAccount)),
+    WECHAT_ACCOUNT_FILE: file('account', app(SIMULATOR_KEYS.wechatAccount, { encoding_aes_key })),
     WECHAT_MINI_FILE: file('mini', app(SIMULATOR_KEYS.wechatMini)),
     WECOM_CREDENTIALS_FILE: file('wecom', JSON.stringify({ corp_id: SIMULATOR_KEYS.wecomCorp, corp_secret })),
     ...{ WECHAT_ENDPOINT: simulator.url, WECOM_ENDPOINT: simulator.url },
@@ -126,7 +128,11 @@ it('mail: opened, clicked, unsubscribed by one click – and the next one is not
   expect(decisions.find((d) => d.idempotencyKey === 'n2')).toMatchObject({
     ...{ outcome: DecisionOutcome.DECISION_OUTCOME_DROP, reason: 'no_consent' },
   });
-  const { standings, messages } = await rig.client.explainMessages({ customerId: 'ann', journeyId: '' });
+  // States are some milliseconds behind the log.
+  const { standings, messages } = await eventually(
+    () => rig.client.explainMessages({ customerId: 'ann', journeyId: '' }),
+    (explained) => explained.messages.length > 1,
+  );
   expect(messages[0]?.text).toMatch(/^Not sent: the customer did not agree/);
   expect(standings.find((s) => s.channel === 'email' && s.purpose === 'marketing')).toMatchObject({
     reason: 'no_consent',
@@ -207,6 +213,102 @@ it('WeChat and WeCom: from request to provider; refused, another channel says it
   for (const channel of [...channels, 'wechat_mini'])
     expect(standings.find((s) => s.channel === channel && s.purpose === 'marketing')?.reason).toBe('ok');
 }, 240_000);
+
+/** The events receipts became since there were `before`, once there are `count`; given to the customer, as identity would. */
+async function told(before: number, count: number) {
+  const events = await eventually(
+    () => rig.ingested(),
+    (list) => list.length >= before + count,
+  );
+  const mine = events.slice(before);
+  await rig.events(mine.map(({ customer, event }) => [customer, event] as const));
+  return mine;
+}
+
+it.each([
+  ['wechat_template', 'account', 'openid_account'],
+  ['wechat_subscribe', 'account', 'openid_account'],
+  ['wechat_mini', 'mini', 'openid_mini'],
+])(
+  '%s: what WeChat pushes becomes one event each, and settles what nobody had an answer for',
+  async (channel, app, trait) => {
+    // A thing of a template has twenty characters at most, and this is in their name.
+    const customer = `eve-${app}-${channel.slice(7, 10)}`;
+    const address = `oSimulated_${channel}-01`.padEnd(28, '0');
+    const receiptUrl = `${rig.service.httpUrl}/m/receipts/wechat/${app}`;
+    const ask = (key: string) =>
+      rig.ask(customer, { channel, templateId: channel, idempotencyKey: `${channel}-${key}` });
+    simulator.behave({ seed: 5, receiptUrl, receiptMs: [0, 50], duplicateReceipt: 1 });
+    let before = (await rig.ingested()).length;
+    await rig.events([rig.identify(customer, undefined, { [trait]: address }), ask('delivered')]);
+    const events = await told(before, 2);
+    expect(events).toMatchObject(
+      Array(2).fill({ customer, event: { name: 'Message Delivered', source: 'messaging' } }),
+    );
+    expect(new Set(events.map(({ event }) => event.messageId)).size).toBe(1);
+    const delivered = await eventually(
+      () => statusOf(customer, `${channel}-delivered`),
+      (m) => (m?.deliveredAtMs ?? 0) > 0,
+    );
+    // All nineteen digits of it.
+    expect(delivered?.providerId).toBe(simulator.book.accepted.find((m) => m.to === address)?.providerId);
+
+    simulator.behave({ seed: 5, receiptUrl, bounce: 1 });
+    before = (await rig.ingested()).length;
+    await rig.events([ask('blocked')]);
+    const [blocked] = await told(before, 1);
+    const { bounce_type, reason } = JSON.parse(blocked?.event.propertiesJson.toString() ?? '{}');
+    expect(blocked?.event.name).toBe('Message Bounced');
+    expect([bounce_type, reason]).toEqual([
+      'soft',
+      channel === 'wechat_template' ? 'wechat failed:user block' : 'wechat 43101',
+    ]);
+
+    // Taken, and the answer lost.
+    simulator.behave({ seed: 5, receiptUrl, lose: 1, receiptMs: [500, 600] });
+    before = (await rig.ingested()).length;
+    await rig.events([ask('lost')]);
+    await told(before, 1);
+    simulator.behave({});
+    const settled = await eventually(
+      () => statusOf(customer, `${channel}-lost`),
+      (m) => (m?.deliveredAtMs ?? 0) > 0 && m?.status === MessageStatus.MESSAGE_STATUS_SENT,
+    );
+    // A template message is called again under its id until there is an answer; the others were unknown.
+    if (channel !== 'wechat_template') expect(settled?.reason).toBe('by receipt');
+  },
+  240_000,
+);
+
+it('pushes that are not WeChat’s, or no results, do nothing', async () => {
+  simulator.behave({});
+  const before = (await rig.ingested()).length;
+  const { wechatToken, wechatAesKey: aesKey, wechatAccount: appId } = SIMULATOR_KEYS;
+  const call = async (app: string, query: Record<string, string>, body?: string) => {
+    const url = `${rig.service.httpUrl}/m/receipts/wechat/${app}?${new URLSearchParams(query)}`;
+    const answer = await fetch(url, body === undefined ? {} : { method: 'POST', body });
+    return [answer.status, await answer.text()];
+  };
+  const signature = () => signed(wechatToken, 'signature');
+  expect(await call('mini', { ...signature(), echostr: '4711' })).toEqual([200, '4711']);
+  expect(await call('account', { ...signed('otherToken', 'signature'), echostr: '4711' })).toEqual([
+    401,
+    'signature is missing or wrong',
+  ]);
+  const hello = { FromUserName: 'oSimulated_OpenId-0000000001', MsgType: 'text', Content: '你好' };
+  const push = pushEncrypted({ appId, token: wechatToken, aesKey }, { ToUserName: 'gh', ...hello });
+  expect(await call('account', push.query, push.body)).toEqual([200, 'success']);
+  const result = { CreateTime: '1717466001', Event: 'TEMPLATESENDJOBFINISH', MsgID: '1', Status: 'success' };
+  const foreign = pushEncrypted({ appId, token: wechatToken, aesKey }, { ...hello, ...result, ToUserName: 'gh' });
+  expect(await call('account', foreign.query, foreign.body)).toEqual([200, 'success']);
+  expect((await call('account', {}, foreign.body))[0]).toBe(401);
+  expect(
+    (await call('account', { ...foreign.query, msg_signature: push.query.msg_signature ?? '' }, foreign.body))[0],
+  ).toBe(401);
+  expect(await call('mini', signature(), '<xml>')).toEqual([400, expect.stringMatching(/^the body must be XML/)]);
+  expect((await call('mini', signature(), 'x'.repeat(70_000)))[0]).toBe(413);
+  expect((await rig.ingested()).length).toBe(before);
+}, 60_000);
 
 it('an answer lost for good is unknown, listed, and settled by hand', async () => {
   simulator.behave({ cut: 1 });

@@ -1,12 +1,21 @@
-import { afterAll, expect, it } from 'vitest';
+import { Redis } from 'ioredis';
+import { pino } from 'pino';
+import { afterAll, expect, it, vi } from 'vitest';
 import { DeliveryStatus } from '#gen/recur/log/v1/changes.ts';
 import { Template } from '#gen/recur/messaging/v1/template.ts';
 import { SIMULATOR_KEYS, Simulator } from '#tools/provider-simulator/simulator.ts';
+import { withServers } from '#tools/testkit/with-servers.ts';
 import type { Channel } from '../src/channels/channel.ts';
 import { openWecom, WecomChannel } from '../src/channels/wecom/wecom.ts';
-import { outboxOf, workFor, writerWith } from './channel-rig.ts';
+import { WecomResults } from '../src/channels/wecom/wecom-results.ts';
+import type { Receipt } from '../src/links/receipt.ts';
+import { TaskLedger } from '../src/store/task-ledger.ts';
+import { outboxOf, tokens, workFor, writerWith } from './channel-rig.ts';
 
 const { DELIVERY_STATUS_SENT: SENT, DELIVERY_STATUS_FAILED: FAILED, DELIVERY_STATUS_UNKNOWN: UNKNOWN } = DeliveryStatus;
+const servers = withServers({ redis: true });
+/** Every test has one to itself. */
+let databases = 0;
 const closing: (() => unknown)[] = [];
 afterAll(async () => {
   for (const close of closing.splice(0).reverse()) await close();
@@ -23,14 +32,18 @@ const TEMPLATES = [
   at('none', '{{ x }}'),
 ];
 
-async function open(secret: string = SIMULATOR_KEYS.accessKeySecret) {
+/** @param now what the ledger takes for the time */
+async function open(secret: string = SIMULATOR_KEYS.accessKeySecret, now: () => number = Date.now) {
   const simulator = await new Simulator().listen();
   closing.push(() => simulator.close());
   const api = openWecom({ corp: { id: SIMULATOR_KEYS.wecomCorp, secret }, connections: 8, endpoint: simulator.url });
-  const parts = { api, writer: writerWith(TEMPLATES), sender: 'li.na', connections: 8, perSecond: 1000 };
+  const redis = new Redis(servers.redis.url, { db: databases++ });
+  closing.push(() => redis.disconnect());
+  const ledger = new TaskLedger(redis, tokens, now);
+  const parts = { api, writer: writerWith(TEMPLATES), ledger, sender: 'li.na', connections: 8, perSecond: 1000 };
   const channel = new WecomChannel(parts);
   closing.push(() => channel.close());
-  return { simulator, ...outboxOf(channel as Channel) };
+  return { simulator, channel, ledger, redis, ...outboxOf(channel as Channel) };
 }
 const contact = (i: number) => `wmSimulated-${String(i).padStart(10, '0')}`;
 const coupon = { channel: 'wecom', templateId: 'coupon' };
@@ -43,6 +56,7 @@ it.concurrent('arrives as a task: contact, text and page, by one token for all',
     20,
   );
   expect(simulator.book.accepted.find((m) => m.to === contact(0))?.content).toEqual({
+    sender: 'li.na',
     text: { content: '您好 Ana' },
     attachments: [{ msgtype: 'link', link: { title: 'Your coupon', url: 'https://shop.example/c' } }],
   });
@@ -96,7 +110,83 @@ it.concurrent('quotas, errors, cut connections, lost answers: each taken once or
   expect(outcomes.length).toBe(300);
   expect(by(SENT).filter((key) => !takenKeys.has(key))).toEqual([]);
   expect(by(FAILED).filter((key) => takenKeys.has(key))).toEqual([]);
-  expect(by(SENT).length + by(UNKNOWN).filter((key) => takenKeys.has(key)).length).toBe(taken.length);
-  expect(simulator.book.calls['wecom lost']).toBeGreaterThan(20);
+  const unfound = by(UNKNOWN).filter((key) => takenKeys.has(key));
+  expect(by(SENT).length + unfound.length).toBe(taken.length);
+  const lost = simulator.book.calls['wecom lost'] ?? 0;
+  expect(lost).toBeGreaterThan(20);
+  // Lookups are refused, cut and throttled as calls are: most find theirs in eleven tries.
+  expect(unfound.length).toBeLessThan(lost / 4);
   expect(simulator.book.calls['wecom 42001']).toBeGreaterThan(0);
 });
+
+it.concurrent('an answer that was lost is found among the tasks, by text and contact; what was not taken stays unknown', async () => {
+  const { simulator, accept, settled } = await open();
+  simulator.behave({ lose: 1 });
+  accept([1, 2, 3].map((i) => workFor(`k${i}`, coupon, contact(i), { first_name: 'Ana' })));
+  const found = await settled(3);
+  for (const { status, reason, providerId, idempotencyKey } of found) {
+    expect([status, reason]).toEqual([SENT, 'found among the tasks']);
+    const { to } = simulator.book.accepted.find((m) => m.providerId === providerId) ?? {};
+    expect(to).toBe(contact(Number(idempotencyKey.slice(1))));
+  }
+  // The same text to the same contact once more, not taken: the first task is not taken for it.
+  simulator.behave({ seed: 3, cut: 0.5, noReceipt: 1 });
+  accept(Array.from({ length: 10 }, (_, i) => workFor(`again${i}`, coupon, contact(1), { first_name: 'Ana' })));
+  const again = (await settled(13)).filter((o) => o.idempotencyKey.startsWith('again'));
+  const sent = again.filter((o) => o.status === SENT);
+  expect(new Set(sent.map((o) => o.providerId)).size).toBe(sent.length);
+  expect(sent.length).toBe(simulator.book.accepted.length - 3);
+  expect(again.filter((o) => o.status === UNKNOWN).length).toBe(10 - sent.length);
+  expect(sent.length).toBeLessThan(10);
+});
+
+it('what became of tasks is asked until somebody has sent them, and becomes receipts', async () => {
+  let now = Date.now();
+  const { simulator, channel, ledger, redis, accept, settled } = await open(undefined, () => now);
+  const told: Receipt[] = [];
+  let logAnswers = false;
+  const store = async (receipts: readonly Receipt[]) => {
+    if (logAnswers) told.push(...receipts);
+    return logAnswers;
+  };
+  const about = { tasks: channel.tasks, ledger, store, logger: pino({ level: 'silent' }), now: () => now };
+  const processes = [1, 2].map(() => new WecomResults({ ...about, everyMs: 30 }));
+  const calls = () => simulator.book.calls['wecom 200'] ?? 0;
+  const rounds = () => new Promise((resolve) => setTimeout(resolve, 300));
+  simulator.behave({ bounce: 1 });
+  accept([workFor('blocked', coupon, contact(1))]);
+  await settled(1);
+  simulator.behave({});
+  accept([workFor('sent', coupon, contact(2))]);
+  await settled(2);
+  simulator.behave({ noReceipt: 1 });
+  accept([workFor('waits', coupon, contact(3))]);
+  await settled(3);
+  for (const one of processes) one.onModuleInit();
+  // Nobody is asked in the first minute; then every task, and again, as long as the log does not answer.
+  const before = calls();
+  await rounds();
+  expect(calls()).toBe(before);
+  now += 61_000;
+  await vi.waitFor(() => expect(calls()).toBeGreaterThan(before + 8), 10_000);
+  logAnswers = true;
+  await vi.waitFor(() => expect(told.length).toBe(2), 10_000);
+  expect(told).toMatchObject([
+    {
+      ...{ key: 'blocked', customerId: 'c-blocked', channel: 'wecom', kind: 'bounced', bounceType: 'soft' },
+      reason: 'wecom 2: no contact of the sender',
+    },
+    { key: 'sent', customerId: 'c-sent', channel: 'wecom', kind: 'delivered' },
+  ]);
+  await rounds();
+  const asked = calls();
+  await rounds();
+  expect(calls()).toBe(asked);
+  now += 61_000;
+  await vi.waitFor(() => expect(calls()).toBe(asked + 2), 10_000);
+  // For a week, not for ever.
+  now += 8 * 86_400_000;
+  await vi.waitFor(async () => expect(await redis.zcard('messaging:wecom:waiting')).toBe(0), 10_000);
+  for (const one of processes) await one.onApplicationShutdown();
+  expect(told.length).toBe(2);
+}, 60_000);

@@ -1,6 +1,9 @@
 import type { MessagingConfig, PushConfig, SmsConfig, WechatConfig } from '../config.ts';
+import type { AppKey } from '../core/credentials.ts';
 import type { Links } from '../links/mark-up.ts';
 import type { Tokens } from '../links/tokens.ts';
+import type { SentIndex } from '../store/sent-index.ts';
+import type { TaskLedger } from '../store/task-ledger.ts';
 import type { Channel } from './channel.ts';
 import type { Composer } from './email/compose.ts';
 import { EmailChannel } from './email/email.ts';
@@ -28,6 +31,8 @@ export interface ChannelParts {
   readonly tokens: Tokens;
   /** Addresses that lead back here. */
   readonly links?: Links | undefined;
+  readonly sent: SentIndex;
+  readonly ledger: TaskLedger;
 }
 
 const WEBHOOK_CONNECTIONS = 16;
@@ -43,8 +48,9 @@ export async function openChannels(c: MessagingConfig, parts: ChannelParts): Pro
   channels.push(...(wechatChannels(c.wechat, parts) as Channel[]));
   if (c.wecom) {
     const { sender, connections, perSecond } = c.wecom;
-    const { writer } = parts;
-    channels.push(new WecomChannel({ api: openWecom(c.wecom), writer, sender, connections, perSecond }) as Channel);
+    const { writer, ledger } = parts;
+    const wecom = { api: openWecom(c.wecom), writer, ledger, sender, connections, perSecond };
+    channels.push(new WecomChannel(wecom) as Channel);
   }
   channels.push(...((await pushChannels(c.push, parts)) as Channel[]));
   if (c.webhookSecrets) {
@@ -59,18 +65,19 @@ function openSms({ provider, credentials: { id, secret }, appId, endpoint }: Sms
   return AliyunSms.open({ accessKeyId: id, accessKeySecret: secret, endpoint });
 }
 
-function wechatChannels({ account, mini, ...at }: WechatConfig, { writer }: ChannelParts): WechatChannel[] {
+function wechatChannels({ account, mini, ...at }: WechatConfig, { writer, sent }: ChannelParts): WechatChannel[] {
   const { connections, perSecond } = at;
   const channels: WechatChannel[] = [];
+  const open = (app: AppKey) => {
+    const api = openWechat({ app, ...at });
+    return { api, writer, connections, perSecond, sent: app.push && sent };
+  };
   if (account) {
     // One token for both kinds of messages.
-    const parts = { api: openWechat({ app: account, ...at }), writer, connections, perSecond };
+    const parts = open(account);
     channels.push(new WechatChannel('wechat_template', parts), new WechatChannel('wechat_subscribe', parts));
   }
-  if (mini) {
-    const api = openWechat({ app: mini, ...at });
-    channels.push(new WechatChannel('wechat_mini', { api, writer, connections, perSecond }));
-  }
+  if (mini) channels.push(new WechatChannel('wechat_mini', open(mini)));
   return channels;
 }
 

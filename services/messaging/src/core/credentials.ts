@@ -4,26 +4,53 @@ export interface AccessKey {
   readonly secret: string;
 }
 
+/** What an app at WeChat signs with what it pushes to its server. */
+export interface PushKeys {
+  readonly token: string;
+  /** With it messages are encrypted, and others refused. */
+  readonly aesKey?: Buffer | undefined;
+}
+
+/** Of an official account or a mini-program. */
+export interface AppKey extends AccessKey {
+  /** Undefined: nothing is pushed to us. */
+  readonly push?: PushKeys | undefined;
+}
+
 /** Of a file with a JSON object. It throws errors that quote nothing of the content. */
 function keyFile(idField: string, secretField: string): (content: string) => AccessKey {
   const rule = `the file must hold a JSON object with ${idField} and ${secretField}`;
   return (content) => {
-    let fields: Record<string, unknown>;
-    try {
-      fields = JSON.parse(content) as Record<string, unknown>;
-    } catch {
-      throw new Error(rule);
-    }
-    const { [idField]: id, [secretField]: secret } = fields ?? {};
+    const { [idField]: id, [secretField]: secret } = fieldsOf(content, rule);
     if (!isKey(id) || !isKey(secret)) throw new Error(rule);
     return { id, secret };
   };
 }
 
+function fieldsOf(content: string, rule: string): Record<string, unknown> {
+  try {
+    return (JSON.parse(content) as Record<string, unknown> | null) ?? {};
+  } catch {
+    throw new Error(rule);
+  }
+}
+
 /** Of an SMS provider. */
 export const parseAccessKey: (content: string) => AccessKey = keyFile('access_key_id', 'access_key_secret');
-/** Of an official account or a mini-program. */
-export const parseAppKey: (content: string) => AccessKey = keyFile('app_id', 'app_secret');
+const parseApp = keyFile('app_id', 'app_secret');
+
+/** Of an official account or a mini-program: also `token` and `encoding_aes_key`, as they stand beside its server's address. */
+export function parseAppKey(content: string): AppKey {
+  const app = parseApp(content);
+  const { token, encoding_aes_key: aesKey } = fieldsOf(content, '');
+  if (token === undefined && aesKey === undefined) return app;
+  if (typeof token !== 'string' || !/^[A-Za-z0-9]{3,32}$/.test(token))
+    throw new Error('token must be 3 to 32 letters and digits');
+  if (aesKey === undefined) return { ...app, push: { token } };
+  if (typeof aesKey !== 'string' || !/^[A-Za-z0-9]{43}$/.test(aesKey))
+    throw new Error('encoding_aes_key must be 43 letters and digits');
+  return { ...app, push: { token, aesKey: Buffer.from(`${aesKey}=`, 'base64') } };
+}
 /** Of a company at WeCom. */
 export const parseCorpKey: (content: string) => AccessKey = keyFile('corp_id', 'corp_secret');
 

@@ -104,6 +104,6 @@ function textOf(item: Record<string, unknown>, field: string, at: string): strin
 }
 
 /** Clocks of providers are theirs: not after now, and not before messages are forgotten. */
-function within(timeMs: number, now: number): number {
+export function within(timeMs: number, now: number): number {
   return Number.isNaN(timeMs) ? now : Math.min(now, Math.max(timeMs, now - 31 * DAY_MS));
 }

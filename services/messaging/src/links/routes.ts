@@ -144,7 +144,8 @@ export class Routes implements OnModuleInit {
     clearTimeout(timer);
   }
 
-  private async store(receipts: readonly Receipt[]): Promise<boolean> {
+  /** Each becomes an event. @returns false when the log does not take them */
+  readonly store = async (receipts: readonly Receipt[]): Promise<boolean> => {
     const now = this.parts.now();
     try {
       await this.parts.events.write(receipts.map((receipt) => eventOf(receipt, now)));
@@ -153,7 +154,7 @@ export class Routes implements OnModuleInit {
       this.parts.logger.warn({ err: error, receipts: receipts.length }, 'receipts cannot be stored');
       return false;
     }
-  }
+  };
 }
 
 function verifies(verifier: Webhook, body: string, headers: Record<string, string>): boolean {

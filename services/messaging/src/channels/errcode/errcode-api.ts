@@ -1,4 +1,5 @@
 import { Agent, request } from 'undici';
+import { parseExactly } from '../../core/exact-json.ts';
 import type { CallResult } from '../channel.ts';
 import { AccessToken, type Grant } from './access-token.ts';
 
@@ -116,7 +117,7 @@ export class ErrcodeApi {
 /** @throws CallError */
 function parse(text: string): Answer {
   try {
-    const value = JSON.parse(text) as Record<string, unknown> | null;
+    const value = parseExactly(text) as Record<string, unknown> | null;
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
       const { errcode = 0 } = value;
       if (typeof errcode === 'number') return { ...value, errcode };

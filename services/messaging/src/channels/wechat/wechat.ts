@@ -1,4 +1,6 @@
 import { createHash } from 'node:crypto';
+import type { Reference } from '../../links/tokens.ts';
+import type { SentIndex } from '../../store/sent-index.ts';
 import { type CallResult, type Channel, ComposeError, type Send } from '../channel.ts';
 import type { ErrcodeApi } from '../errcode/errcode-api.ts';
 import type { Writer } from '../writer.ts';
@@ -8,11 +10,15 @@ import { judge } from './wechat-api.ts';
 export interface WechatMessage {
   readonly path: string;
   readonly body: Readonly<Record<string, unknown>>;
+  /** What it is to us. */
+  readonly about: Reference;
 }
 
 export interface WechatParts {
   readonly api: ErrcodeApi;
   readonly writer: Writer;
+  /** Where receipts find their message; undefined: nobody tells us any. */
+  readonly sent?: Pick<SentIndex, 'begun' | 'taken' | 'refused'> | undefined;
   readonly connections: number;
   readonly perSecond: number;
 }
@@ -67,11 +73,18 @@ export class WechatChannel implements Channel<WechatMessage> {
       ...(content.url !== '' && { [link]: content.url }),
       ...(repeatableMs !== undefined && { client_msg_id: idOf(send.key) }),
     };
-    return { path, body };
+    return { path, body, about: { customerId: send.customerId, key: send.key, channel: this.name } };
   }
 
-  async call({ path, body }: WechatMessage): Promise<CallResult> {
-    return judge(await this.parts.api.post(path, body));
+  async call({ path, body, about }: WechatMessage): Promise<CallResult> {
+    const { api, sent } = this.parts;
+    const to = String(body.touser);
+    // Not to know a receipt's message is better than not to send it.
+    await sent?.begun(to, about).catch(() => {});
+    const result = judge(await api.post(path, body));
+    if (result.kind === 'accepted') await sent?.taken(to, about, result.providerId).catch(() => {});
+    else if (result.kind !== 'lost') await sent?.refused(to, about).catch(() => {});
+    return result;
   }
 
   close(): void {

@@ -1,7 +1,10 @@
 import type { AccessKey } from '../../core/credentials.ts';
-import { type CallResult, type Channel, ComposeError, type Send } from '../channel.ts';
+import type { Reference } from '../../links/tokens.ts';
+import type { TaskLedger } from '../../store/task-ledger.ts';
+import { type CallResult, type Channel, ComposeError, type Found, type Send } from '../channel.ts';
 import { type Answer, ErrcodeApi, NoTokenError, type Reply } from '../errcode/errcode-api.ts';
 import type { Writer } from '../writer.ts';
+import { type WecomMessage, WecomTasks } from './wecom-tasks.ts';
 
 export interface WecomOptions {
   /** Corp id, and the secret of "customer contact" or of an app that may call it. */
@@ -28,18 +31,17 @@ export function openWecom({ corp, endpoint = 'https://qyapi.weixin.qq.com', ...r
   });
 }
 
-/** One task for the member of staff who knows the customer: the text, and a page below it. */
-export interface WecomMessage {
-  readonly chat_type: 'single';
-  readonly external_userid: readonly [string];
-  readonly sender?: string;
-  readonly text: { readonly content: string };
-  readonly attachments?: readonly [{ readonly msgtype: 'link'; readonly link: { title: string; url: string } }];
+/** One call. */
+export interface WecomCall {
+  readonly message: WecomMessage;
+  /** What it is to us. */
+  readonly about: Reference;
 }
 
 export interface WecomParts {
   readonly api: ErrcodeApi;
   readonly writer: Writer;
+  readonly ledger: Pick<TaskLedger, 'taken' | 'known'>;
   /** Member of staff who sends; undefined: the one the provider chooses among those who know the customer. */
   readonly sender: string | undefined;
   readonly connections: number;
@@ -57,23 +59,32 @@ const REFUSED: Readonly<Record<number, string>> = {
 /** Nothing was sent: too many calls, or settings a person can mend. */
 const LATER = new Set([45009, 45033, 40001, 40013, 40014, 42001, 48002, 60020]);
 
+/** Clocks of two companies. */
+const CLOCKS_MS = 60_000;
+
 /**
  * Messages to customers of a company's staff (external contacts), as the provider has them: a task that goes out when the
- * member of staff confirms it. SENT means that the task was taken.
+ * member of staff confirms it. SENT means that the task was taken; what became of it is asked later (wecom-results.ts).
  */
-export class WecomChannel implements Channel<WecomMessage> {
+export class WecomChannel implements Channel<WecomCall> {
   readonly name = 'wecom';
   readonly connections: number;
   readonly perSecond: number;
+  readonly tasks: WecomTasks;
   private readonly parts: WecomParts;
 
   constructor(parts: WecomParts) {
     this.parts = parts;
+    this.tasks = new WecomTasks(parts.api);
     this.connections = parts.connections;
     this.perSecond = parts.perSecond;
   }
 
-  compose(send: Send): WecomMessage {
+  compose(send: Send): WecomCall {
+    return { message: this.write(send), about: { customerId: send.customerId, key: send.key, channel: this.name } };
+  }
+
+  private write(send: Send): WecomMessage {
     const { writer, sender } = this.parts;
     const { request, template, address, customer, journey } = writer.open(send);
     if (typeof address !== 'string' || !EXTERNAL_USERID.test(address)) throw new ComposeError('bad_address');
@@ -90,8 +101,25 @@ export class WecomChannel implements Channel<WecomMessage> {
     };
   }
 
-  async call(message: WecomMessage): Promise<CallResult> {
-    return judge(await this.parts.api.post('/cgi-bin/externalcontact/add_msg_template', message));
+  async call({ message, about }: WecomCall): Promise<CallResult> {
+    const result = judge(await this.parts.api.post('/cgi-bin/externalcontact/add_msg_template', message));
+    if (result.kind === 'accepted') await this.enter(result.providerId, about);
+    return result;
+  }
+
+  /** Among the tasks made since it was decided, by what it says and whom it is for. */
+  readonly find = async (send: Send): Promise<Found> => {
+    const { message, about } = this.compose(send);
+    const since = send.work.decidedAtMs - CLOCKS_MS;
+    const msgid = await this.tasks.find(message, [since, Date.now() + CLOCKS_MS], this.parts.ledger.known);
+    if (msgid === undefined) return { kind: 'not seen' };
+    await this.enter(msgid, about);
+    return { kind: 'has', providerId: msgid, reason: 'found among the tasks' };
+  };
+
+  /** Not to learn what became of it is better than not to say that it was taken. */
+  private async enter(msgid: string, about: Reference): Promise<void> {
+    if (msgid !== '') await this.parts.ledger.taken(msgid, about).catch(() => {});
   }
 
   close(): void {
