@@ -7,7 +7,7 @@ import { encodeBatch } from './batches.ts';
 import { processesOf, startBenchCluster } from './cluster.ts';
 import { cpuBetween, perEvent, readCpu, total } from './cpu.ts';
 import { createTemplate, SIGNED_UP, startJourney } from './definitions.ts';
-import { hopsOf } from './hops.ts';
+import { HOPS, hopsOf, type Way, waysOf } from './hops.ts';
 import type { BenchOptions } from './options.ts';
 import { monotonicUs, profileText, readProfiles, type Window } from './profile.ts';
 import { type BenchResult, quantile, short, whole } from './result.ts';
@@ -22,6 +22,8 @@ const SECONDS = 40;
 /** Mails we send ourselves meanwhile, straight to the mailbox. */
 const DIRECT_EVERY_MS = 100;
 const VISITORS = 5_000;
+/** Of the slowest mails the whole way is shown. */
+const SHOWN = 8;
 
 /** By address: when the event was accepted, or the mail handed over by us, ms since 1970. */
 type Moments = Map<string, number>;
@@ -56,12 +58,13 @@ export async function latency(options: BenchOptions): Promise<BenchResult> {
     const arrivals = await mailsOf(endpoints.mailboxHttp, [...accepted.keys(), ...direct.sent.keys()]);
     const ours = delays(accepted, arrivals);
     const loop = delays(direct.sent, arrivals);
-    const hops = await hopsOf(endpoints.natsUrl, fromMs);
+    const ways = await waysOf(endpoints.natsUrl, fromMs);
     await sender.close();
     await cluster.stop();
     if (options.cpuProf !== undefined)
       console.log(profileText(readProfiles(options.cpuProf, windows), 10, firstThread));
-    return report({ ours, loop, events, seconds, late, cpu, answers: load.answers, hops });
+    tellSlowest(accepted, arrivals, ways);
+    return report({ ours, loop, events, seconds, late, cpu, answers: load.answers, hops: hopsOf(ways) });
   } finally {
     await sender.close();
     await cluster.stop();
@@ -223,6 +226,27 @@ async function mailsOf(url: string, addresses: readonly string[]): Promise<Momen
 function delays(from: Moments, to: Moments): number[] {
   return [...from].map(([address, at]) => (to.get(address) ?? Number.NaN) + 0.5 - at);
 }
+
+/** Where the slowest mails waited: their moments in whole milliseconds, since each was accepted. */
+function tellSlowest(accepted: Moments, arrivals: Moments, ways: readonly Way[]): void {
+  const moments = HOPS.map(([, from]) => from);
+  const took = (way: Way) =>
+    (arrivals.get(addressOfSignUp(way)) ?? Number.NaN) - (accepted.get(addressOfSignUp(way)) ?? Number.NaN);
+  const slowest = ways
+    .filter((way) => took(way) > 0)
+    .sort((a, b) => took(b) - took(a))
+    .slice(0, SHOWN);
+  for (const way of slowest) {
+    const at = accepted.get(addressOfSignUp(way)) ?? Number.NaN;
+    const parts = moments.map((moment) => `${moment} ${whole(way[moment] - at)}`);
+    console.log(
+      `  ${new Date(at).toISOString().slice(11, 23)} accepted, ${parts.join(', ')}, mailbox ${whole(took(way))} ms`,
+    );
+  }
+}
+
+/** Its sign-up is `signup-<n>`. */
+const addressOfSignUp = ({ messageId }: Way): string => addressOf(Number(messageId.split('-')[1]));
 
 interface Found {
   readonly ours: readonly number[];
