@@ -100,19 +100,25 @@ test('who waits for outside work does not wait for a full group', () => {
 
 test('a group waits for more when nobody waits for its commit, and not for long', () => {
   const group = new CommitGroup(START);
-  expect(group.linger(1_000)).toBe(Number.POSITIVE_INFINITY);
+  expect(group.linger(1_000, 5)).toBe(Number.POSITIVE_INFINITY);
   group.add(result({ timers: new Map([['t', 5]]) }), 1, false, 1_005);
-  expect(group.linger(1_010)).toBe(10);
+  expect(group.linger(1_010, 5)).toBe(10);
   group.add(result({}), 1, false, 1_015);
-  expect(group.linger(1_015)).toBe(5);
-  expect(group.linger(1_030)).toBe(0);
+  expect(group.linger(1_015, 5)).toBe(5);
+  expect(group.linger(1_030, 5)).toBe(0);
+});
+
+test('a group does not wait where batches come farther apart than that', () => {
+  const group = new CommitGroup(START);
+  group.add(result({}), 1, false, 1_005);
+  expect([19, 20, Number.POSITIVE_INFINITY].map((everyMs) => group.linger(1_005, everyMs))).toEqual([15, 0, 0]);
 });
 
 test('groups of several partitions are committed together', () => {
   const dues = [1_000, 1_010, 1_019].map((now) => {
     const group = new CommitGroup(START);
     group.add(result({}), 1, false, now);
-    return now + group.linger(now);
+    return now + group.linger(now, 5);
   });
   expect(dues).toEqual([1_020, 1_020, 1_020]);
 });
@@ -125,5 +131,5 @@ test.each([
 ] as [string, Partial<BatchResult>][])('a group is committed at once when %s', (_, changes) => {
   const group = new CommitGroup(START);
   group.add(result(changes), 1, false, 1_000);
-  expect(group.linger(1_000)).toBe(0);
+  expect(group.linger(1_000, 5)).toBe(0);
 });

@@ -73,10 +73,13 @@ export class CommitGroup implements Commit {
 
   /**
    * How long it may wait for more when nothing is waiting, ms. Not at all when somebody waits for the commit: outside work that
-   * begins or ends with it, and timers, of which only the store can tell the next.
+   * begins or ends with it, and timers, of which only the store can tell the next. Nor where batches come farther apart than it would
+   * wait: the process would be woken once more, for a group of one.
+   * @param everyMs between the last two batches
    */
-  linger(now: number): number {
+  linger(now: number, everyMs: number): number {
     if (this.empty) return Number.POSITIVE_INFINITY;
+    if (everyMs >= LINGER_MS) return 0;
     if (this.pending.size > 0 || this.timersGone || this.definitions.length > 0) return 0;
     return Math.max(0, (Math.floor(this.since / LINGER_MS) + 1) * LINGER_MS - now);
   }

@@ -53,6 +53,9 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
   private nextDue = 0;
   private sweepAsked = false;
   private lastTick = 0;
+  private lastBatch = Number.NEGATIVE_INFINITY;
+  /** Between the last two batches, ms. */
+  private everyMs = Number.POSITIVE_INFINITY;
   /** Up to this frame every batch is committed by itself. */
   private aloneUntil = 0;
 
@@ -193,7 +196,7 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
   /** Nothing is to be done: commits what has waited long enough for more, makes time pass, waits. */
   private async idle(): Promise<void> {
     const live = this.deps.clock === 'live';
-    const commitIn = live || this.group.empty ? this.group.linger(performance.now()) : 0;
+    const commitIn = live || this.group.empty ? this.group.linger(performance.now(), this.everyMs) : 0;
     if (commitIn <= 0) return this.commit();
     const dueIn = live ? this.nextDue - Date.now() : IDLE_MS;
     if (live && dueIn <= 0 && Date.now() - this.lastTick >= TICK_MS) {
@@ -276,8 +279,11 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
 
   /** The batch is published: from here on it is only a matter of time until it is committed, by us or by the next owner. */
   private accept(input: BatchInput<S>, result: BatchResult, repeated: boolean, trace: TraceContext | undefined): void {
+    const now = performance.now();
+    this.everyMs = now - this.lastBatch;
+    this.lastBatch = now;
     this.position = result.position;
-    this.group.add(result, input.steps.length, repeated, performance.now(), trace);
+    this.group.add(result, input.steps.length, repeated, now, trace);
     for (const due of result.timers.values()) if (due !== null) this.nextDue = Math.min(this.nextDue, due);
     // What is due next among the stored ones is asked for when it matters: before the next batch, or at the commit.
     if (this.group.timersGone) this.nextDue = Number.NEGATIVE_INFINITY;
