@@ -1,4 +1,4 @@
-import { type JetStreamClient, jetstream, jetstreamManager, type PubAck } from '@nats-io/jetstream';
+import { jetstream, jetstreamManager, type PubAck } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
@@ -8,6 +8,7 @@ import type { Until } from '#lib/stream/join.ts';
 import { PartitionRunner } from '#lib/stream/partition-runner.ts';
 import { stageTag } from '#lib/stream/partition-store.ts';
 import type { StageSpec } from '#lib/stream/processor.ts';
+import type { LogClient } from '#lib/stream/publisher.ts';
 import { JETSTREAM_CALL, type StageDeps, StageMetrics } from '#lib/stream/stage-deps.ts';
 import type { ClockMode } from '#lib/stream/steps.ts';
 import { WIRING } from '#lib/topology/topology.ts';
@@ -77,16 +78,11 @@ export class Fold<S, D> {
 }
 
 /** Reads as usual; of what would be published only records of the log are looked at. */
-export function silenced(js: JetStreamClient, note: (unsaid: Unsaid) => void): JetStreamClient {
+export function silenced(js: LogClient, note: (unsaid: Unsaid) => void): LogClient {
   const publish = async (subject: string, payload?: Uint8Array | string): Promise<PubAck> => {
     const records = subject.startsWith('log.') ? decodeFrame(payload as Uint8Array).records.length : 0;
     if (records > 0) note({ subject, records });
     return { stream: '', domain: '', seq: 0, duplicate: false };
   };
-  const silent: Pick<JetStreamClient, 'consumers' | 'jetstreamManager' | 'publish'> = {
-    consumers: js.consumers,
-    jetstreamManager: (check) => js.jetstreamManager(check),
-    publish,
-  };
-  return silent as JetStreamClient;
+  return { consumers: js.consumers, jetstreamManager: (check) => js.jetstreamManager(check), publish };
 }

@@ -1,4 +1,4 @@
-import { type JetStreamClient, jetstream, jetstreamManager } from '@nats-io/jetstream';
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import { SpanKind } from '@opentelemetry/api';
 import type { Redis } from 'ioredis';
@@ -10,6 +10,7 @@ import { type LogMessage, LogReader } from './log-reader.ts';
 import { Ownership, type Tenant } from './ownership.ts';
 import { Pace } from './pace.ts';
 import { FencedError } from './partition-store.ts';
+import { type LogClient, Publisher } from './publisher.ts';
 import type { RunningStage } from './stage.ts';
 import { JETSTREAM_CALL, retryTeller, StageMetrics } from './stage-deps.ts';
 import type { NatsHandles } from './subject-writer.ts';
@@ -59,7 +60,7 @@ export interface BatchWhere extends NatsHandles {
 
 export async function startBatchStage(options: BatchStageOptions): Promise<RunningStage> {
   const { nats, redis, stage, partitions, replicaId, logger } = options;
-  const js = jetstream(nats, JETSTREAM_CALL);
+  const js = new Publisher(nats, jetstream(nats, JETSTREAM_CALL), JETSTREAM_CALL.timeout);
   const jsm = await jetstreamManager(nats, { ...JETSTREAM_CALL, checkAPI: false });
   // What such a stage calls its clock is when its input was stored.
   const metrics = new StageMetrics(options.registry, 'live');
@@ -92,7 +93,7 @@ class BatchRunner implements Tenant {
   readonly ended: Promise<void>;
   private readonly options: BatchStageOptions;
   private readonly handler: BatchHandler;
-  private readonly js: JetStreamClient;
+  private readonly js: LogClient;
   private readonly metrics: StageMetrics;
   private readonly partition: number;
   private readonly onError: (error: unknown) => void;

@@ -1,5 +1,6 @@
-import { type ConsumerMessages, DeliverPolicy, type JetStreamClient, type JsMsg } from '@nats-io/jetstream';
+import { type ConsumerMessages, DeliverPolicy, type JsMsg } from '@nats-io/jetstream';
 import { isTracing, sampledOf, type TraceContext } from '#lib/telemetry/trace.ts';
+import type { LogClient } from './publisher.ts';
 
 export interface LogMessage {
   readonly seq: number;
@@ -44,13 +45,13 @@ export class LogReader {
   private stopped = false;
   private closeCurrent: (() => Promise<unknown>) | undefined;
   private readonly pump: Promise<void>;
-  private readonly source: { js: JetStreamClient; stream: string; filters: string[] };
+  private readonly source: { js: Pick<LogClient, 'consumers' | 'jetstreamManager'>; stream: string; filters: string[] };
   private readonly onError: (error: unknown) => void;
   /** Messages the server still had for us when it sent the last one. */
   pending = 0;
 
   constructor(
-    source: { js: JetStreamClient; stream: string; filters: string[] },
+    source: { js: Pick<LogClient, 'consumers' | 'jetstreamManager'>; stream: string; filters: string[] },
     fromSeq: number,
     onError: (error: unknown) => void,
   ) {

@@ -1,9 +1,10 @@
-import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
+import type { JetStreamManager } from '@nats-io/jetstream';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { Until } from './join.ts';
 import type { ActiveDefinition } from './processor.ts';
+import type { LogClient } from './publisher.ts';
 import type { ClockMode } from './steps.ts';
 import type { NatsHandles } from './subject-writer.ts';
 
@@ -12,7 +13,7 @@ export const JETSTREAM_CALL = { timeout: 2_000 } as const;
 
 /** What a partition runner needs of its stage. */
 export interface StageDeps {
-  readonly js: JetStreamClient;
+  readonly js: LogClient;
   readonly jsm: JetStreamManager;
   readonly onRetry: NatsHandles['onRetry'];
   readonly redis: Redis;

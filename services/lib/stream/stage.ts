@@ -7,6 +7,7 @@ import type { LayoutWanted } from './lease.ts';
 import { Ownership } from './ownership.ts';
 import { PartitionRunner } from './partition-runner.ts';
 import type { ActiveDefinition, StageSpec } from './processor.ts';
+import { Publisher } from './publisher.ts';
 import { JETSTREAM_CALL, retryTeller, type StageDeps, StageMetrics } from './stage-deps.ts';
 import type { ClockMode } from './steps.ts';
 
@@ -48,7 +49,7 @@ export async function startStage<S, D = undefined>(
   const runners = new Map<number, PartitionRunner<S, D>>();
   const onError = (error: unknown) => logger.error({ stage: spec.stage, err: String(error) }, 'stage error');
   const deps: StageDeps = {
-    js: jetstream(nats, JETSTREAM_CALL),
+    js: new Publisher(nats, jetstream(nats, JETSTREAM_CALL), JETSTREAM_CALL.timeout),
     jsm: await jetstreamManager(nats, { ...JETSTREAM_CALL, checkAPI: false }),
     onRetry: retryTeller(spec.stage, logger, metrics),
     redis,

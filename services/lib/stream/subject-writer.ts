@@ -1,6 +1,7 @@
-import { JetStreamApiCodes, JetStreamApiError, type JetStreamClient, type JetStreamManager } from '@nats-io/jetstream';
+import { JetStreamApiCodes, JetStreamApiError, type JetStreamManager } from '@nats-io/jetstream';
 import type { TraceContext } from '#lib/telemetry/trace.ts';
 import { decodeFrame, encodeFrame, type LogRecord } from './frames.ts';
+import type { LogClient } from './publisher.ts';
 import { traceHeaders } from './trace-headers.ts';
 
 /** Somebody else wrote to a subject that is ours: an owner before us that had not noticed, or after us. */
@@ -36,7 +37,7 @@ const RETRY_MS = 200;
  */
 export class SubjectWriter {
   readonly subject: string;
-  private readonly js: JetStreamClient;
+  private readonly js: LogClient;
   private readonly jsm: JetStreamManager;
   private readonly stream: string;
   private readonly onRetry: NatsHandles['onRetry'];
@@ -160,7 +161,7 @@ export class SubjectWriter {
 }
 
 export interface NatsHandles {
-  readonly js: JetStreamClient;
+  readonly js: LogClient;
   readonly jsm: JetStreamManager;
   /** Told of every call that failed and is made again: why, and how often it has failed by now. */
   readonly onRetry: (subject: string, error: unknown, times: number) => void;

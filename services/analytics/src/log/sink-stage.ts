@@ -1,4 +1,4 @@
-import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
+import type { JetStreamManager } from '@nats-io/jetstream';
 import type { NatsConnection } from '@nats-io/transport-node';
 import type { Redis } from 'ioredis';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
@@ -8,6 +8,7 @@ import { Record } from '#gen/recur/log/v1/frame.ts';
 import { type BatchHandler, type BatchWhere, startBatchStage } from '#lib/stream/batch-stage.ts';
 import { decodeFrame } from '#lib/stream/frames.ts';
 import type { LogMessage } from '#lib/stream/log-reader.ts';
+import type { LogClient } from '#lib/stream/publisher.ts';
 import type { RunningStage } from '#lib/stream/stage.ts';
 import type { Logger } from '#lib/telemetry/logger.ts';
 import { type LogKind, STREAMS, subjects } from '#lib/topology/topology.ts';
@@ -112,7 +113,7 @@ export class SinkStage {
     };
   }
 
-  async #open(js: JetStreamClient, jsm: JetStreamManager): Promise<Sink> {
+  async #open(js: LogClient, jsm: JetStreamManager): Promise<Sink> {
     const { engine, logger } = this.#parts;
     const { created, state } = await jsm.streams.info(STREAMS.log.name);
     const onError = (error: unknown) => {
@@ -156,7 +157,7 @@ export class SinkStage {
   }
 
   /** Dead letters carry an id of their place, so a repeat after a crash is stored once. */
-  async #refuse(js: JetStreamClient, records: readonly Refused[]): Promise<void> {
+  async #refuse(js: LogClient, records: readonly Refused[]): Promise<void> {
     for (const { partition, seq, index, reason, record } of records) {
       const letter = DeadLetter.encode({
         stage: 'analytics',

@@ -1,18 +1,19 @@
-import type { JetStreamClient, JetStreamManager } from '@nats-io/jetstream';
+import type { JetStreamManager } from '@nats-io/jetstream';
 import { DeliverPolicy } from '@nats-io/jetstream';
 import { clusterOf } from '#lib/boot/streams.ts';
 import { decodeFrame } from '#lib/stream/frames.ts';
+import type { LogClient } from '#lib/stream/publisher.ts';
 import { partitionOf, partitionsOver, STREAMS, subjects } from '#lib/topology/topology.ts';
 import { Past } from '../core/past.ts';
 import type { PastReader } from '../processor-control.ts';
 
 /** Reads the events of customers from the log again. It looks at every event of their partitions: costly, and seldom. */
 export class LogPast implements PastReader {
-  readonly #js: JetStreamClient;
+  readonly #js: LogClient;
   readonly #jsm: JetStreamManager;
   readonly #partitions: number;
 
-  constructor(js: JetStreamClient, jsm: JetStreamManager, partitions: number) {
+  constructor(js: LogClient, jsm: JetStreamManager, partitions: number) {
     this.#js = js;
     this.#jsm = jsm;
     this.#partitions = partitions;
