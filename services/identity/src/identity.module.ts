@@ -16,6 +16,7 @@ import { createClient, type RpcClient } from '#lib/rpc/client.ts';
 import { type RpcService, rpcService } from '#lib/rpc/service.ts';
 import { IdentifierHasher } from '#lib/seal/identifier-hasher.ts';
 import { startBatchStage } from '#lib/stream/batch-stage.ts';
+import { type PaceLimits, steadyPace } from '#lib/stream/pace.ts';
 import { stageTag } from '#lib/stream/partition-store.ts';
 import type { RunningStage } from '#lib/stream/stage.ts';
 import type { Logger } from '#lib/telemetry/logger.ts';
@@ -35,8 +36,11 @@ import { LogPast } from './store/past.ts';
 
 /** Input frames taken into one batch at most. */
 const MAX_FRAMES = 12;
-/** Between two batches while little comes. Every frame makes one for each partition, and a batch in four stages. */
-const PACE_MS = 5;
+/**
+ * Every batch makes a frame for each partition, and a batch in four stages for each of these. An event is some 130 to 300 bytes: it waits
+ * hardly at all up to a thousand or two a second, and 25 ms in the middle from five thousand on.
+ */
+const PACE: PaceLimits = { leastMs: 5, mostMs: 50, fromRate: 250_000, fullRate: 800_000 };
 
 const TYPES = Symbol('TYPES');
 const ANALYTICS = Symbol('ANALYTICS');
@@ -124,7 +128,7 @@ class IdentityModule implements OnModuleInit, OnModuleDestroy {
       partitions: LANE + 1,
       maxMessages: MAX_FRAMES,
       idleMs: 1_000,
-      paceMs: mode === 'live' ? PACE_MS : 0,
+      pace: mode === 'live' ? PACE : steadyPace(0),
       nats,
       redis,
       replicaId,

@@ -8,7 +8,7 @@ import { batchSpan, type TraceContext, traced } from '#lib/telemetry/trace.ts';
 import { failPoint } from './fail-points.ts';
 import { type LogMessage, LogReader } from './log-reader.ts';
 import { Ownership, type Tenant } from './ownership.ts';
-import { Pace } from './pace.ts';
+import { Pace, type PaceLimits } from './pace.ts';
 import { FencedError } from './partition-store.ts';
 import { type LogClient, Publisher } from './publisher.ts';
 import type { RunningStage } from './stage.ts';
@@ -40,8 +40,8 @@ export interface BatchStageOptions {
   readonly partitions: number;
   readonly maxMessages: number;
   readonly idleMs: number;
-  /** Shortest time between the beginnings of two batches while little is waiting, ms (pace.ts). */
-  readonly paceMs: number;
+  /** Between the beginnings of two batches while little is waiting. */
+  readonly pace: PaceLimits;
   readonly nats: NatsConnection;
   readonly redis: Redis;
   readonly replicaId: string;
@@ -115,7 +115,7 @@ class BatchRunner implements Tenant {
     this.metrics = metrics;
     this.partition = partition;
     this.onError = onError;
-    this.pace = new Pace(options.paceMs);
+    this.pace = new Pace(options.pace);
     this.handler = options.handler({ partition, token, ...nats, alive: () => !this.abandoned });
     this.ended = this.run();
   }
@@ -160,8 +160,11 @@ class BatchRunner implements Tenant {
     const left = this.pace.left(performance.now());
     if (left > 0 && reader.bytes < PACED_BYTES && reader.length < maxMessages) await this.pause(left);
     if (this.stopping || this.abandoned) return;
-    this.pace.began(performance.now());
     const messages = reader.take(maxMessages);
+    this.pace.began(
+      performance.now(),
+      messages.reduce((sum, { data }) => sum + data.length, 0),
+    );
     if (messages.length > 0) failPoint(stage, 'after_read');
     const started = performance.now();
     const span = this.spanOf(messages);

@@ -8,6 +8,7 @@ import { Record } from '#gen/recur/log/v1/frame.ts';
 import { type BatchHandler, type BatchWhere, startBatchStage } from '#lib/stream/batch-stage.ts';
 import { decodeFrame } from '#lib/stream/frames.ts';
 import type { LogMessage } from '#lib/stream/log-reader.ts';
+import { steadyPace } from '#lib/stream/pace.ts';
 import type { LogClient } from '#lib/stream/publisher.ts';
 import type { RunningStage } from '#lib/stream/stage.ts';
 import type { Logger } from '#lib/telemetry/logger.ts';
@@ -75,7 +76,7 @@ export class SinkStage {
       partitions: 1,
       maxMessages: 256,
       idleMs: 100,
-      paceMs: PACE_MS,
+      pace: steadyPace(PACE_MS),
       nats,
       redis,
       replicaId,
