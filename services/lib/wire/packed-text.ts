@@ -1,3 +1,4 @@
+import { ownBytes } from './own-bytes.ts';
 import { PIECES, SHORT_WORDS, WORDS } from './words.ts';
 
 /**
@@ -141,7 +142,7 @@ function readLately(buffer: Buffer, from: number, length: number): Read {
     text += piece;
   }
   // A copy: the bytes belong to whoever read them.
-  const read = { bytes: Buffer.from(buffer.subarray(from, from + length)), text, json: `"${text}"` };
+  const read = { bytes: ownBytes(buffer.subarray(from, from + length)), text, json: `"${text}"` };
   table[at] = read;
   return read;
 }
