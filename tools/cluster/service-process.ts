@@ -14,12 +14,13 @@ export interface ServiceProcessOptions {
   logFile: string;
   distDir?: string | undefined;
   detached?: boolean;
+  nice?: number | undefined;
   readyTimeoutMs?: number | undefined;
 }
 
 /** How a built service is run: the pinned Node, and an environment that holds nothing of this machine. */
 export function serviceSpec(options: ServiceProcessOptions): ChildSpec {
-  const { service, name, env, logFile, distDir = DIST, detached = false, readyTimeoutMs } = options;
+  const { service, name, env, logFile, distDir = DIST, detached = false, nice, readyTimeoutMs } = options;
   return {
     name,
     command: pinnedNode(),
@@ -27,6 +28,7 @@ export function serviceSpec(options: ServiceProcessOptions): ChildSpec {
     env: { ...plainEnv(), ...env },
     logFile,
     detached,
+    nice,
     ready: () => saysOk(`http://127.0.0.1:${env.HTTP_PORT}/readyz`),
     ...(readyTimeoutMs === undefined ? {} : { readyTimeoutMs }),
   };

@@ -17,6 +17,12 @@ export interface Plan {
   members: readonly Member[];
 }
 
+/**
+ * Nobody waits for rows: where all processes share the cores of one machine, an insert or a merge stands back for the way of an event to
+ * its message. On Kubernetes analytics and ClickHouse have processors of their own, by requests and limits.
+ */
+const ANALYTICS_NICE = 10;
+
 /** How a member is started. Says the same whenever it is asked, so a member can be started again by anybody. */
 export function specOf(member: RecordedMember, plan: Plan): ChildSpec {
   const { dir, run } = plan;
@@ -39,7 +45,8 @@ export function specOf(member: RecordedMember, plan: Plan): ChildSpec {
     default: {
       const env = { ...serviceEnv(member, surroundingsOf(plan)), ...run.env, ...run.serviceEnv?.[role] };
       const distDir = member.distDir ?? run.distDir;
-      return serviceSpec({ ...base, service: role, env, distDir, readyTimeoutMs: run.readyTimeoutMs });
+      const nice = role === 'analytics' ? ANALYTICS_NICE : 0;
+      return serviceSpec({ ...base, service: role, env, distDir, nice, readyTimeoutMs: run.readyTimeoutMs });
     }
   }
 }

@@ -14,6 +14,8 @@ export interface ChildSpec {
   /** The whole environment; this process's own when left out. */
   env?: NodeJS.ProcessEnv;
   cwd?: string;
+  /** How far it stands back for others when they want the processor, too: 0 to 19, as of nice(1). 0 when left out. */
+  nice?: number | undefined;
   /** Done before every start: writing the configuration file, for example. */
   prepare?: () => void;
   /** Gets stdout and stderr, appended. A file and not a pipe, so that it works the same when we are gone. */
@@ -163,7 +165,8 @@ export class Child {
   }
 
   async #spawn(): Promise<void> {
-    const { command, args, env = process.env, cwd, prepare, logFile, detached = false, name } = this.spec;
+    const { env = process.env, cwd, prepare, logFile, detached = false, name } = this.spec;
+    const [command, args] = commandOf(this.spec);
     prepare?.();
     mkdirSync(dirname(logFile), { recursive: true });
     if (sizeOf(logFile) > LOG_LIMIT) renameSync(logFile, `${logFile}.1`);
@@ -203,6 +206,11 @@ export class Child {
     if (exit === undefined || (exit.code === null && exit.signal === null)) return 'how is not known';
     return exit.signal === null ? `exit code ${exit.code}` : `by ${exit.signal}`;
   }
+}
+
+/** nice(1) becomes the command, which so has its number from its first thread on. */
+function commandOf({ command, args, nice = 0 }: ChildSpec): [string, string[]] {
+  return nice === 0 ? [command, args] : ['nice', ['-n', String(nice), command, ...args]];
 }
 
 function sizeOf(file: string): number {

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { getPriority } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { temporaryDir } from '#tools/testkit/temporary.ts';
@@ -48,6 +49,23 @@ test('a lock is held by one, and a dead holder does not keep it', async () => {
   (await second)();
   writeFileSync(file, JSON.stringify({ pid: process.pid, identity: 'an earlier life' }));
   expect(tryLock(file)).toBeDefined();
+});
+
+test('who is nice stands back with all threads, and is the process that was started', async () => {
+  const logFile = join(temporaryDir(), 'log');
+  const args = ['-e', 'new worker_threads.Worker("setInterval(() => {}, 1000)", { eval: true })'];
+  const child = await Child.start({
+    name: 'nice',
+    command: pinnedNode(),
+    args,
+    nice: 10,
+    logFile,
+    ready: async () => true,
+  });
+  const threads = () => readdirSync(`/proc/${child.pid}/task`).map((tid) => getPriority(Number(tid)));
+  await expect.poll(() => threads().length).toBeGreaterThan(7);
+  expect(new Set(threads())).toEqual(new Set([10]));
+  expect(await child.stop()).toBe('ended');
 });
 
 test('what could not be started says why', async () => {
