@@ -131,7 +131,7 @@ async function readAtRate({ endpoints }: Cluster, ids: readonly string[], second
   const worker = new Worker(new URL('./read-at-rate.worker.ts', import.meta.url), {
     workerData: task,
   });
-  const [times] = (await once(worker, 'message')) as [ReadingTimes];
-  await once(worker, 'exit');
-  return times;
+  // Its end may be told in the same moment as its message.
+  const [[times]] = await Promise.all([once(worker, 'message'), once(worker, 'exit')]);
+  return times as ReadingTimes;
 }
