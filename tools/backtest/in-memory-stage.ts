@@ -70,6 +70,7 @@ export class InMemoryStage<S, D> {
       record: logRecord(record, time),
     }));
     steps.push({ seq, index: records.length, time, record: undefined, byTimer: false, last: true });
+    this.#executor.skim(steps);
     const input: BatchInput<S> = {
       steps,
       due: this.#nextDue <= time ? [...this.#timers].map(([key, due]) => ({ key, due })) : [],

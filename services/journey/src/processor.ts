@@ -2,6 +2,7 @@ import type { JourneyState } from '#gen/recur/journey/v1/state.ts';
 import { ClassChange, EnrolmentsMoved, Exposure, SegmentChange, SendRequest, Step } from '#gen/recur/log/v1/changes.ts';
 import { Event } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
+import type { Span } from '#lib/stream/frames.ts';
 import type {
   Context,
   DefinitionChange,
@@ -27,8 +28,8 @@ import { sweepJourney } from './core/sweep.ts';
 type JourneyContext = Context<CompiledJourneys>;
 
 /**
- * The way of a record: most events are not waited for by any journey and end at the first `return`. Timer ids are journey
- * ids; of moments that let customers in, those after an "@".
+ * The way of a record: most events are not waited for by any journey and do not come here at all. Timer ids are journey ids; of
+ * moments that let customers in, those after an "@".
  */
 export class JourneyProcessor implements Processor<JourneyState, CompiledJourneys> {
   readonly #timeZone: string;
@@ -40,10 +41,15 @@ export class JourneyProcessor implements Processor<JourneyState, CompiledJourney
     this.#open = open;
   }
 
+  concerns(kind: RecordKind, { bytes, from, to }: Span, { wantedEvents, byClass }: CompiledJourneys): boolean {
+    if (kind === RecordKind.RECORD_KIND_EVENT) return wantedEvents.has(bytes, from, to);
+    return kind === RecordKind.RECORD_KIND_SEGMENT || (kind === RecordKind.RECORD_KIND_CLASS && byClass.size > 0);
+  }
+
   process(state: JourneyState | undefined, input: Input, ctx: JourneyContext, out: Effects): JourneyState | undefined {
     switch (input.kind) {
       case RecordKind.RECORD_KIND_EVENT: {
-        const name = peekEventName(input.body);
+        const name = peekEventName(input.bytes, input.from, input.to);
         if (name === undefined || !(ctx.definitions.eventNames.has(name) || mayCarryTraits(name))) return undefined;
         const run = this.#run(state, ctx, out, input);
         return onEvent(run, new SeenEvent(name, input.body)) ? run.state : undefined;

@@ -11,8 +11,8 @@ import {
   SWEEP_KIND,
   type Sweep,
 } from './batch.ts';
-import type { LogRecord } from './frames.ts';
-import type { ActiveDefinition, Context, Effects, Processor } from './processor.ts';
+import { bodyOf, type LogRecord } from './frames.ts';
+import type { ActiveDefinition, Context, Effects, Input, Processor } from './processor.ts';
 import { departedOf } from './restart.ts';
 import type { Entry } from './states.ts';
 import type { Step } from './steps.ts';
@@ -54,9 +54,10 @@ export class BatchRun<S, D> implements Effects, Context<D> {
   private readonly deadRecords: DeadRecord[] = [];
   private readonly pending = new Map<string, { customerId: string; bytes: Uint8Array } | null>();
   private readonly defined: ActiveDefinition[] = [];
-  private position: Position;
+  private readonly from: Position;
   private step: Step | undefined;
   private byTimer = false;
+  private readonly given = new Given();
   private emitted: number;
   private refusal: string | undefined;
   /** Of the unmerge at hand. */
@@ -73,7 +74,7 @@ export class BatchRun<S, D> implements Effects, Context<D> {
     this.inForce = inForce;
     this.processor = processor;
     this.input = input;
-    this.position = from;
+    this.from = from;
     this.emitted = from.emitted;
     this.now = from.clock;
     this.partition = partition;
@@ -87,16 +88,18 @@ export class BatchRun<S, D> implements Effects, Context<D> {
   }
 
   run(): BatchResult {
+    let { seq, steps, clock } = this.from;
     for (const step of this.input.steps) {
       this.step = step;
       this.fireTimers(step.time);
       this.now = step.time;
       if (step.record) this.apply(step, step.record);
-      const { seq, steps } = this.position;
+      clock = step.time;
       if (step.last) {
-        this.position = { seq: step.seq, steps: 0, emitted: 0, clock: step.time };
+        seq = step.seq;
+        steps = 0;
         this.emitted = 0;
-      } else this.position = { seq, steps: steps + 1, emitted: this.emitted, clock: step.time };
+      } else steps++;
     }
     if (this.input.timersOnly) this.fireTimers(this.input.timersOnly.until);
     return {
@@ -106,7 +109,7 @@ export class BatchRun<S, D> implements Effects, Context<D> {
       pending: this.pending,
       definitions: this.defined,
       sweeps: this.inForce.sweeps,
-      position: { ...this.position, emitted: this.emitted },
+      position: { seq, steps, emitted: this.emitted, clock },
     };
   }
 
@@ -146,37 +149,55 @@ export class BatchRun<S, D> implements Effects, Context<D> {
 
   private applyTo(entry: Entry<S>, step: Step, record: LogRecord): void {
     const { customerId } = record;
-    const at = placeOf(step, record);
-    const { seq, index } = step;
-    const call = () =>
-      record.kind === RecordKind.RECORD_KIND_HANDOVER
-        ? this.absorb(entry, record)
-        : this.processor.process(entry.state, { kind: record.kind, body: record.body, seq, index }, this, this);
-    this.guard(customerId, at, entry, call, record);
+    if (record.kind === RecordKind.RECORD_KIND_HANDOVER) {
+      this.guard(customerId, placeOf(step, record), entry, () => this.absorb(entry, record), record);
+      return;
+    }
+    // As `guard`, but every event comes this way: its place is named only where somebody asks for it.
+    this.customerId = customerId;
+    const { poison } = this.input;
+    if (poison.size > 0 && this.isBuried(placeOf(step, record), record)) return;
+    this.given.turnTo(record, step);
+    let next: S | undefined;
+    try {
+      next = this.processor.process(entry.state, this.given, this, this);
+    } catch (cause) {
+      throw new PoisonError(placeOf(step, record), cause);
+    }
+    if (this.refusal !== undefined) this.refuse(placeOf(step, record));
+    if (next === undefined) return;
+    entry.state = next;
+    entry.dirty = true;
   }
 
   /** Runs one call of the processor; what it throws or refuses becomes a dead letter and changes nothing else. */
   private guard(customerId: string, at: string, entry: Entry<S>, call: () => S | undefined, record?: LogRecord): void {
     this.customerId = customerId;
-    const known = this.input.poison.get(at);
-    if (known !== undefined) {
-      this.bury(known, record);
-      return;
-    }
+    if (this.isBuried(at, record)) return;
     let next: S | undefined;
     try {
       next = call();
     } catch (cause) {
       throw new PoisonError(at, cause);
     }
-    if (this.refusal !== undefined) {
-      const reason = this.refusal;
-      this.refusal = undefined;
-      throw new PoisonError(at, reason);
-    }
+    if (this.refusal !== undefined) this.refuse(at);
     if (next === undefined) return;
     entry.state = next;
     entry.dirty = true;
+  }
+
+  private refuse(at: string): never {
+    const reason = this.refusal;
+    this.refusal = undefined;
+    throw new PoisonError(at, reason);
+  }
+
+  /** Whether it is known to fail: then it is a dead letter now. */
+  private isBuried(at: string, record: LogRecord | undefined): boolean {
+    const known = this.input.poison.get(at);
+    if (known === undefined) return false;
+    this.bury(known, record);
+    return true;
   }
 
   private bury(reason: string, record: LogRecord | undefined): void {
@@ -254,7 +275,7 @@ export class BatchRun<S, D> implements Effects, Context<D> {
     const { kind, body, timeMs, seq, index } = HistoryRecord.decode(record.body);
     const now = this.now;
     this.now = timeMs;
-    const input = { kind, body, seq, index };
+    const input = { kind, body, bytes: body, from: 0, to: body.length, seq, index };
     const call = () => replay.call(this.processor.unmerge, entry.state, input, this);
     this.guard(record.customerId, placeOf(step, record), entry, call, record);
     this.now = now;
@@ -359,6 +380,34 @@ export class BatchRun<S, D> implements Effects, Context<D> {
     this.refusal = reason;
   }
 }
+
+/** The record at hand, as processors are given it; one for all. */
+class Given implements Input {
+  kind: RecordKind = RecordKind.RECORD_KIND_UNSPECIFIED;
+  bytes: Uint8Array = NOTHING;
+  from = 0;
+  to = 0;
+  seq = 0;
+  index = 0;
+  private record: LogRecord | undefined;
+
+  turnTo(record: LogRecord, { seq, index }: Step): void {
+    const { bytes, from, to } = bodyOf(record);
+    this.record = record;
+    this.kind = record.kind;
+    this.bytes = bytes;
+    this.from = from;
+    this.to = to;
+    this.seq = seq;
+    this.index = index;
+  }
+
+  get body(): Uint8Array {
+    return this.record?.body ?? NOTHING;
+  }
+}
+
+const NOTHING = new Uint8Array(0);
 
 /** Names a record among those of a batch. */
 function placeOf({ seq, index }: Step, { originSeq, kind }: LogRecord): string {

@@ -32,16 +32,18 @@ local function before(a, b)
 end`;
 
 /**
- * `write` puts a value ('' takes it away) into a bucket, and notes buckets that have too many; `cut` cuts them, and adds the new lowest
- * ids to `made`. A bucket at the end fills up, since ids grow with time; others are cut into even pieces. What is cut is made anew, so
+ * `write` puts a value ('' takes it away) into a bucket; who does that otherwise says to `grown` how many are new: it notes buckets that
+ * have too many. `cut` cuts them, and adds the new lowest ids to `made`. A bucket at the end fills up, since ids grow with time; others are cut into even pieces. What is cut is made anew, so
  * that one that had grown out of its small form is small again.
  */
 export const WRITE = `${LOOK_UP}
 local full = {}
+local function grown(dir, low, fresh)
+  if fresh > 0 and redis.call('HLEN', dir .. ':' .. low) > ${MOST} then full[low] = true end
+end
 local function write(dir, low, id, value)
   local bucket = dir .. ':' .. low
-  if value == '' then redis.call('HDEL', bucket, id)
-  elseif redis.call('HSET', bucket, id, value) == 1 and redis.call('HLEN', bucket) > ${MOST} then full[low] = true end
+  if value == '' then redis.call('HDEL', bucket, id) else grown(dir, low, redis.call('HSET', bucket, id, value)) end
 end
 local function cut(dir, low, made)
   local bucket = dir .. ':' .. low

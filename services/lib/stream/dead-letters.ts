@@ -1,6 +1,8 @@
 import { DeadLetter } from '#gen/recur/log/v1/dead_letter.ts';
+import type { Record } from '#gen/recur/log/v1/frame.ts';
 import { subjects } from '#lib/topology/topology.ts';
 import type { BatchResult } from './batch.ts';
+import type { LogRecord } from './frames.ts';
 import type { StageSpec } from './processor.ts';
 import type { StageDeps, StageMetrics } from './stage-deps.ts';
 
@@ -13,7 +15,7 @@ export async function buryDead(
   { deadRecords, position }: BatchResult,
 ): Promise<void> {
   for (const { seq, index, reason, record, customerId } of deadRecords) {
-    const kept = record && { ...record, body: Buffer.from(record.body), clearsPending: record.clearsPending ?? '' };
+    const kept = record && whole(record);
     const letter = DeadLetter.encode(
       DeadLetter.fromPartial({
         stage,
@@ -29,4 +31,11 @@ export async function buryDead(
     await deps.js.publish(subjects.deadLetter(stage, partition), letter, { msgID });
     metrics.deadLetters.inc({ stage });
   }
+}
+
+/** Who it is about and its body are no fields of a record in a frame. */
+function whole(record: LogRecord): Record {
+  const { customerId, kind, timeMs, originSeq, originIndex, fromTimer, clearsPending = '' } = record;
+  const body = Buffer.from(record.body);
+  return { customerId, kind, timeMs, originSeq, originIndex, fromTimer, body, clearsPending };
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
+import type { Span } from './frames.ts';
 import type { StageSpec } from './processor.ts';
 import { ProcessorHarness } from './testing.ts';
 
@@ -44,6 +45,35 @@ describe('executor', () => {
     const h = new ProcessorHarness(spec);
     say(h, 'a', 'timer 100', 1_000);
     expect(say(h, 'b', 'late', 5_000)).toEqual(['a: fired t at 1100', 'b: late']);
+  });
+
+  it('does not look up the customers of records that mean nothing; what cannot be told is for the processor', () => {
+    const looked: string[] = [];
+    const concerns = (_: RecordKind, { bytes, from, to }: Span, definitions: string) => {
+      const word = Buffer.from(bytes.subarray(from, to)).toString();
+      looked.push(`${word} ${definitions}`.trim());
+      if (word === 'unreadable') throw new RangeError('ends early');
+      return word !== 'nothing';
+    };
+    const h = new ProcessorHarness({ ...spec, processor: { ...spec.processor, concerns } });
+    say(h, 'a', 'one', 1);
+    h.define({ kind: 'word', id: 'w', revision: 1, deleted: false, body: Buffer.of() });
+    expect(say(h, 'a', 'nothing', 2)).toEqual([]);
+    expect(say(h, 'b', 'nothing', 3)).toEqual([]);
+    expect(say(h, 'a', 'unreadable', 4)).toEqual(['a: unreadable w@1']);
+    h.merge('a', 'b');
+    expect(say(h, 'a', 'nothing', 5)).toEqual([]);
+    expect(say(h, 'a', 'two', 6)).toEqual(['b: two w@1']);
+    expect(looked).toEqual([
+      'one',
+      'nothing w@1',
+      'nothing w@1',
+      'unreadable w@1',
+      'nothing w@1',
+      'two w@1',
+      'two w@1',
+    ]);
+    expect(h.state('b')).toEqual(['one', 'swept w', 'unreadable', '<a', 'two']);
   });
 
   it('a timer set for now, or the past, fires a millisecond later', () => {

@@ -1,8 +1,21 @@
+import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import type { BatchInput, BatchResult, Position, Sweep } from './batch.ts';
 import { BatchRun, type InForce } from './batch-run.ts';
+import { bodyOf, type LogRecord } from './frames.ts';
 import { type Layout, NEWEST } from './layout.ts';
 import type { ActiveDefinition, StageSpec, Stored } from './processor.ts';
 import { type Entry, encodeEntry, storeEntry } from './states.ts';
+import type { Step } from './steps.ts';
+
+/** What the kit itself acts on. */
+const OWN: ReadonlySet<RecordKind> = new Set([
+  RecordKind.RECORD_KIND_DEFINITION,
+  RecordKind.RECORD_KIND_MERGED,
+  RecordKind.RECORD_KIND_HANDOVER,
+  RecordKind.RECORD_KIND_RESTART,
+  RecordKind.RECORD_KIND_HISTORY,
+  RecordKind.RECORD_KIND_RESTORED,
+]);
 
 /**
  * The kit's pure core: runs a processor over the steps of a batch. Reads and writes nothing; the same arguments give the
@@ -28,6 +41,23 @@ export class Executor<S, D> implements InForce<S, D> {
     this.definitions = new Map(definitions.map((d) => [`${d.kind}/${d.id}`, d]));
     this.sweeps = sweeps.map((s) => ({ ...s }));
     this.compiled = this.compile();
+  }
+
+  /** Takes out of steps about to be run the records that mean nothing to the processor. */
+  skim(steps: readonly Step[]): void {
+    if (this.spec.processor.concerns === undefined) return;
+    for (const step of steps) if (step.record !== undefined && !this.concerns(step.record)) step.record = undefined;
+  }
+
+  private concerns(record: LogRecord): boolean {
+    const { kind, clearsPending } = record;
+    if (OWN.has(kind) || clearsPending) return true;
+    try {
+      return this.spec.processor.concerns?.(kind, bodyOf(record), this.compiled) !== false;
+    } catch {
+      // What cannot be read is for `process` to refuse.
+      return true;
+    }
   }
 
   run(from: Position, input: BatchInput<S>): BatchResult {

@@ -6,14 +6,14 @@ import { WireReader, WireWriter } from '#lib/wire/wire.ts';
  * it came as. A test holds this against the generated code.
  */
 export interface LogRecord {
-  customerId: string;
-  kind: RecordKind;
-  timeMs: number;
-  originSeq: number;
-  originIndex: number;
-  fromTimer: boolean;
-  body: Uint8Array;
-  clearsPending?: string;
+  readonly customerId: string;
+  readonly kind: RecordKind;
+  readonly timeMs: number;
+  readonly originSeq: number;
+  readonly originIndex: number;
+  readonly fromTimer: boolean;
+  readonly body: Uint8Array;
+  readonly clearsPending?: string;
 }
 
 /** A record that says nothing yet: what every field is when nobody sets it. */
@@ -59,12 +59,14 @@ export function encodeFrame(frame: LogFrame): Buffer {
   return w.finish();
 }
 
+/** @throws RangeError when the bytes are no frame */
 export function decodeFrame(bytes: Uint8Array): LogFrame {
-  const r = new WireReader(bytes);
+  const buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+  const r = new WireReader(buffer);
   const frame: LogFrame = { throughSeq: 0, ahead: 0, aheadSeq: 0, watermarkMs: 0, records: [] };
   while (r.pos < r.end) {
     const tag = r.varint();
-    if (tag === 34) frame.records.push(readRecord(r));
+    if (tag === 34) frame.records.push(new FrameRecord(buffer, r));
     else if (tag === 8) frame.throughSeq = r.varint();
     else if (tag === 16) frame.ahead = r.varint();
     else if (tag === 24) frame.watermarkMs = r.varint();
@@ -74,31 +76,84 @@ export function decodeFrame(bytes: Uint8Array): LogFrame {
   return frame;
 }
 
-const EMPTY = Buffer.alloc(0);
+/** Bytes within others. */
+export interface Span {
+  readonly bytes: Uint8Array;
+  readonly from: number;
+  readonly to: number;
+}
 
-function readRecord(r: WireReader): LogRecord {
-  const outer = r.enter();
-  const record: LogRecord = {
-    customerId: '',
-    kind: 0,
-    timeMs: 0,
-    originSeq: 0,
-    originIndex: 0,
-    fromTimer: false,
-    body: EMPTY,
-  };
-  while (r.pos < r.end) {
-    const tag = r.varint();
-    if (tag === 10) record.customerId = r.string();
-    else if (tag === 16) record.kind = r.varint() as RecordKind;
-    else if (tag === 24) record.timeMs = r.varint();
-    else if (tag === 32) record.originSeq = r.varint();
-    else if (tag === 40) record.originIndex = r.varint();
-    else if (tag === 48) record.fromTimer = r.varint() !== 0;
-    else if (tag === 58) record.body = r.view();
-    else if (tag === 66) record.clearsPending = r.string();
-    else r.skip(tag);
+/**
+ * A record as it lies in its frame. Who it is about, and a view of its body, are made when somebody asks: to most stages most records
+ * mean nothing.
+ */
+class FrameRecord implements LogRecord, Span {
+  readonly kind: RecordKind;
+  readonly timeMs: number;
+  readonly originSeq: number;
+  readonly originIndex: number;
+  readonly fromTimer: boolean;
+  readonly clearsPending: string;
+  readonly bytes: Buffer;
+  /** Of the body. */
+  readonly from: number;
+  readonly to: number;
+  readonly #idFrom: number;
+  readonly #idTo: number;
+  #customerId: string | undefined;
+
+  constructor(bytes: Buffer, r: WireReader) {
+    let kind = 0;
+    let timeMs = 0;
+    let originSeq = 0;
+    let originIndex = 0;
+    let fromTimer = false;
+    let clearsPending = '';
+    let [from, to, idFrom, idTo] = [0, 0, 0, 0];
+    const outer = r.enter();
+    while (r.pos < r.end) {
+      const tag = r.varint();
+      if (tag === 10) {
+        idFrom = r.span();
+        idTo = r.pos;
+      } else if (tag === 16) kind = r.varint();
+      else if (tag === 24) timeMs = r.varint();
+      else if (tag === 32) originSeq = r.varint();
+      else if (tag === 40) originIndex = r.varint();
+      else if (tag === 48) fromTimer = r.varint() !== 0;
+      else if (tag === 58) {
+        from = r.span();
+        to = r.pos;
+      } else if (tag === 66) clearsPending = r.string();
+      else r.skip(tag);
+    }
+    r.leave(outer);
+    this.kind = kind as RecordKind;
+    this.timeMs = timeMs;
+    this.originSeq = originSeq;
+    this.originIndex = originIndex;
+    this.fromTimer = fromTimer;
+    this.clearsPending = clearsPending;
+    this.bytes = bytes;
+    this.from = from;
+    this.to = to;
+    this.#idFrom = idFrom;
+    this.#idTo = idTo;
+    this.#customerId = undefined;
   }
-  r.leave(outer);
-  return record;
+
+  get customerId(): string {
+    this.#customerId ??= this.bytes.toString('utf8', this.#idFrom, this.#idTo);
+    return this.#customerId;
+  }
+
+  get body(): Buffer {
+    return this.bytes.subarray(this.from, this.to);
+  }
+}
+
+/** Where the body of a record is. */
+export function bodyOf(record: LogRecord): Span {
+  if (record instanceof FrameRecord) return record;
+  return { bytes: record.body, from: 0, to: record.body.length };
 }

@@ -6,6 +6,7 @@ import { type BatchInput, type BatchResult, PoisonError, type Position, SWEEP_KI
 import { batchLength, beginsWithDefinition, cutBatch, MAX_STEPS, MAX_TIMERS } from './batch-cut.ts';
 import { traceOfBatch } from './batch-traces.ts';
 import { CommitGroup } from './commit-group.ts';
+import type { StateWrite } from './commit-script.ts';
 import { buryDead } from './dead-letters.ts';
 import { Executor } from './executor.ts';
 import { failPoint } from './fail-points.ts';
@@ -13,7 +14,7 @@ import { Join } from './join.ts';
 import { LogReader } from './log-reader.ts';
 import { Outputs } from './outputs.ts';
 import type { Tenant } from './ownership.ts';
-import { FencedError, PartitionStore, type StateWrite, ThrownBackError } from './partition-store.ts';
+import { FencedError, PartitionStore, ThrownBackError } from './partition-store.ts';
 import type { ActiveDefinition, OutcomeRecord, PartitionHandle, StageSpec } from './processor.ts';
 import type { StageDeps, StageMetrics } from './stage-deps.ts';
 import { StateCache } from './state-cache.ts';
@@ -225,11 +226,13 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     const timed = this.nextDue <= until;
     const due = timed ? await this.dueTimers(until) : [];
     const { steps, timersOnly } = cutBatch<S>(this.join, count, due);
-    const customers = new Set<string>();
-    for (const s of steps) if (s.record?.customerId) customers.add(s.record.customerId);
-    for (const t of due) customers.add(splitTimerKey(t.key).customerId);
+    this.executor.skim(steps);
+    const customers: string[] = [];
+    for (const { record } of steps)
+      if (record !== undefined && record.customerId !== '') customers.push(record.customerId);
+    for (const t of due) customers.push(splitTimerKey(t.key).customerId);
     const sweepChunk = await this.sweepChunk(steps[0]);
-    for (const id of sweepChunk ?? []) customers.add(id);
+    if (sweepChunk !== undefined) customers.push(...sweepChunk);
     await this.cache.load(customers, timed || sweepChunk !== undefined);
     const entry = (id: string) => this.cache.get(id);
     return { steps, due, ...(timersOnly && { timersOnly }), entry, sweepChunk, poison: new Map() };

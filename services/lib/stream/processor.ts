@@ -1,5 +1,6 @@
 import type { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import type { TraceContext } from '#lib/telemetry/trace.ts';
+import type { Span } from './frames.ts';
 
 /**
  * What a service brings to the kit. Everything here is pure: no clock, no I/O, no randomness; the same arguments give the
@@ -11,6 +12,12 @@ import type { TraceContext } from '#lib/telemetry/trace.ts';
 export interface Processor<S, D = undefined> {
   /** Returns the next state, or undefined when nothing changed. */
   process(state: S | undefined, input: Input, ctx: Context<D>, out: Effects): S | undefined;
+
+  /**
+   * Whether a record may mean something to this stage, told from its bytes and the definitions in force alone. For one that cannot the
+   * customer is not even looked up, and it does not follow a customer who was merged into another. Left out: every record may.
+   */
+  concerns?(kind: RecordKind, body: Span, definitions: D): boolean;
 
   /** A timer set earlier is due; `ctx.now` is the moment it was due at. */
   onTimer?(state: S, timerId: string, ctx: Context<D>, out: Effects): S | undefined;
@@ -67,9 +74,10 @@ export interface RestartOf {
   readonly departed: readonly { readonly customerId: string; has(seq: number, index: number): boolean }[];
 }
 
-/** One record. `body` belongs to the kit: decode what you need now, keep no reference to it. */
-export interface Input {
+/** One record. It belongs to the kit, and is another one afterwards: decode what you need now, keep no reference to it. */
+export interface Input extends Span {
   readonly kind: RecordKind;
+  /** The bytes from `from` to `to` in `bytes`; a view is made every time it is asked for. */
   readonly body: Uint8Array;
   /** Log position: sequence of the frame and place in it. Unique, growing. */
   readonly seq: number;

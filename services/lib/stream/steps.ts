@@ -6,7 +6,8 @@ export interface Step {
   readonly seq: number;
   readonly index: number;
   readonly time: number;
-  readonly record: LogRecord | undefined;
+  /** Undefined: only time and progress move on. */
+  record: LogRecord | undefined;
   /** An upstream output that a timer caused: what we derive from it counts as caused by a timer too. */
   readonly byTimer: boolean;
   /** Last step of its frame. */

@@ -132,6 +132,7 @@ export class ProcessorHarness<S, D = undefined> {
 
   private run(steps: Step[], poison = new Map<string, string>()): Output[] {
     const touched = new Map<string, Entry<S>>();
+    this.executor.skim(steps);
     const input: BatchInput<S> = {
       steps,
       due: [...this.timers].map(([key, due]) => ({ key, due })),

@@ -36,13 +36,15 @@ export class TimerBook {
 
   set(key: string, due: number): void {
     this.changes.set(key, due);
-    this.current.set(key, due);
-    if (due <= this.horizon) this.push({ key, due });
+    if (due <= this.horizon) {
+      this.current.set(key, due);
+      this.push({ key, due });
+    } else if (this.heap.length > 0) this.current.delete(key);
   }
 
   cancel(key: string): void {
     this.changes.set(key, null);
-    this.current.delete(key);
+    if (this.heap.length > 0) this.current.delete(key);
   }
 
   /** Takes the next timer due at or before `time`, if there is one. */

@@ -158,13 +158,14 @@ const names: (string | undefined)[] = Array.from({ length: NAME_TABLE }, () => u
 export class WireReader {
   readonly #buffer: Buffer;
   /** Where the next read begins. */
-  pos = 0;
+  pos: number;
   /** Where the message being read ends. */
   end: number;
 
-  constructor(bytes: Uint8Array) {
+  constructor(bytes: Uint8Array, from = 0, to = bytes.length) {
     this.#buffer = Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-    this.end = bytes.length;
+    this.pos = from;
+    this.end = to;
   }
 
   varint(): number {
@@ -180,7 +181,7 @@ export class WireReader {
     let value = low;
     let factor = 0x1000_0000;
     for (let i = 0; i < MAX_VARINT - 4; i++) {
-      if (this.pos >= buffer.length) break;
+      if (this.pos >= this.end) break;
       byte = buffer[this.pos++] as number;
       value += (byte & 0x7f) * factor;
       if (byte < 0x80) {
@@ -214,13 +215,13 @@ export class WireReader {
   }
 
   string(): string {
-    const from = this.#span();
+    const from = this.span();
     return this.#buffer.toString('utf8', from, this.pos);
   }
 
   /** A string that many states have in common: the same object each time as long as the table holds it. */
   name(): string {
-    const from = this.#span();
+    const from = this.span();
     const length = this.pos - from;
     if (length > LONGEST_NAME) return this.#buffer.toString('utf8', from, this.pos);
     const buffer = this.#buffer;
@@ -243,18 +244,18 @@ export class WireReader {
 
   /** The bytes where they are: good for as long as nobody writes to the buffer. */
   view(): Buffer {
-    const from = this.#span();
+    const from = this.span();
     return this.#buffer.subarray(from, this.pos);
   }
 
   /** Bytes to be kept as they are, a character each: no buffer to hold on to. */
   raw(): string {
-    const from = this.#span();
+    const from = this.span();
     return this.#buffer.toString('latin1', from, this.pos);
   }
 
   bytes(): Buffer {
-    const from = this.#span();
+    const from = this.span();
     return Buffer.from(this.#buffer.subarray(from, this.pos));
   }
 
@@ -282,7 +283,7 @@ export class WireReader {
   skip(tag: number): void {
     const type = tag & 7;
     if (type === VARINT) while (this.#byte() >= 0x80);
-    else if (type === BYTES) this.#span();
+    else if (type === BYTES) this.span();
     else if (type === FIXED64) this.pos += 8;
     else if (type === FIXED32) this.pos += 4;
     else throw new RangeError(`wire: unknown wire type ${type}`);
@@ -294,7 +295,8 @@ export class WireReader {
     return this.#buffer[this.pos++] as number;
   }
 
-  #span(): number {
+  /** Passes over what has a length, a string, bytes or a message: from what is returned up to `pos`. */
+  span(): number {
     const length = this.varint();
     const from = this.pos;
     if (from + length > this.end) throw new RangeError('wire: a field reaches over the end of its message');

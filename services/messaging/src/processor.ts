@@ -10,6 +10,7 @@ import {
 import { Event } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { MessageStatus } from '#gen/recur/messaging/v1/state.ts';
+import type { Span } from '#lib/stream/frames.ts';
 import type { Context, Effects, Input, Processor, Unmerge } from '#lib/stream/processor.ts';
 import { SILENT } from '#lib/stream/silent.ts';
 import { addressFor } from './core/channels.ts';
@@ -27,6 +28,7 @@ import { RECALLED, recall } from './core/recall.ts';
 import { applyReceipt, isProven } from './core/receipts.ts';
 import { decisionOf, intentOf, settledOf, workOf } from './core/records.ts';
 import { MessagingState } from './core/state.ts';
+import { stepActionOf } from './core/step-scan.ts';
 import { applyWish, propertiesOf, UnusableEventError } from './core/wishes.ts';
 
 const DEFER_TIMER = 'defer:';
@@ -34,6 +36,13 @@ const MAX_DEFERRALS = 10;
 const MAX_KEY_LENGTH = 256;
 
 const NO_ADDRESS = new Uint8Array(0);
+
+/** Besides events and steps, of which few mean anything. */
+const TAKEN: ReadonlySet<RecordKind> = new Set([
+  RecordKind.RECORD_KIND_SEND,
+  RecordKind.RECORD_KIND_DELIVERY,
+  RecordKind.RECORD_KIND_ENROLMENTS_MOVED,
+]);
 
 type Ctx = Context<Definitions>;
 
@@ -55,6 +64,17 @@ export class MessagingProcessor implements Processor<MessagingState, Definitions
   constructor(shopTimeZone: string, channels: ReadonlySet<string>) {
     this.shopTimeZone = shopTimeZone;
     this.channels = channels;
+  }
+
+  concerns(kind: RecordKind, { bytes, from, to }: Span): boolean {
+    switch (kind) {
+      case RecordKind.RECORD_KIND_EVENT:
+        return interestOf(bytes, from, to) !== undefined;
+      case RecordKind.RECORD_KIND_STEP:
+        return stepActionOf(bytes, from, to) === StepAction.STEP_ACTION_RECALLED;
+      default:
+        return TAKEN.has(kind);
+    }
   }
 
   process(state: MessagingState | undefined, input: Input, ctx: Ctx, out: Effects): MessagingState | undefined {
@@ -82,7 +102,7 @@ export class MessagingProcessor implements Processor<MessagingState, Definitions
       kind === RecordKind.RECORD_KIND_EVENT ? this.event(state, body, ctx, SILENT) : undefined,
   };
 
-  /** Most customers have nothing that waits: for them steps of journeys are not even read. */
+  /** Most customers have nothing that waits: for them nothing is read. */
   private step(
     state: MessagingState | undefined,
     body: Uint8Array,

@@ -5,8 +5,9 @@
  */
 import { Redis } from 'ioredis';
 import { CommitGroup } from '#lib/stream/commit-group.ts';
+import type { StateWrite } from '#lib/stream/commit-script.ts';
 import { Lease } from '#lib/stream/lease.ts';
-import { PartitionStore, type StateWrite } from '#lib/stream/partition-store.ts';
+import { PartitionStore } from '#lib/stream/partition-store.ts';
 import { partitionOf } from '#lib/topology/topology.ts';
 import { stateCodec } from '../src/core/state.ts';
 import { SAMPLES, sampleProfiles } from './samples.ts';

@@ -1,4 +1,5 @@
 import { Backfill, ComputedTraitChange, ForwardedEvent, IdentityChange, TagChange } from '#gen/recur/log/v1/changes.ts';
+import type { Event } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { TraitState } from '#gen/recur/profile/v1/state.ts';
 import {
@@ -9,6 +10,7 @@ import {
   decodeFoldedEvent,
   type ShopZone,
 } from '#lib/facts/facts.ts';
+import type { Span } from '#lib/stream/frames.ts';
 import type { Context, DefinitionChange, Effects, Input, Processor, Unmerge } from '#lib/stream/processor.ts';
 import { SILENT } from '#lib/stream/silent.ts';
 import { differingTraits, encodeChange, isTelling } from './core/change.ts';
@@ -38,10 +40,10 @@ export class ProfileProcessor implements Processor<ProfileState, InForce> {
   ): ProfileState | undefined {
     switch (input.kind) {
       case RecordKind.RECORD_KIND_EVENT:
-        return this.#event(known, input.body, undefined, ctx, out);
+        return this.#event(known, input, undefined, ctx, out);
       case RecordKind.RECORD_KIND_FORWARDED_EVENT: {
         const forwarded = decode(ForwardedEvent.decode, input.body, out);
-        return forwarded && this.#event(known, forwarded.event, forwarded.bases, ctx, out);
+        return forwarded && this.#event(known, whole(forwarded.event), forwarded.bases, ctx, out);
       }
       case RecordKind.RECORD_KIND_IDENTITY:
         return this.#identity(known, input.body, ctx, out);
@@ -55,12 +57,12 @@ export class ProfileProcessor implements Processor<ProfileState, InForce> {
   /** `bases`: the computed traits that count it live, when it was forwarded; the others find it in history. */
   #event(
     known: ProfileState | undefined,
-    body: Uint8Array,
+    { bytes, from, to }: Span,
     bases: readonly number[] | undefined,
     ctx: Context<InForce>,
     out: Effects,
   ): ProfileState | undefined {
-    const event = decode(decodeFoldedEvent, body, out);
+    const event = decodeEvent(bytes, from, to, out);
     if (event === undefined) return undefined;
     const state = known ?? new ProfileState();
     const { plan } = ctx.definitions;
@@ -77,7 +79,7 @@ export class ProfileProcessor implements Processor<ProfileState, InForce> {
     const { firstSeenMs, lastSeenMs } = state.facts;
     computing.begin(touched, name, event.commerce);
     const { facts, changed } = applyEvent(state.facts, event, ctx.now, this.#zone);
-    if (touched.length > 0) computing.add(body, name);
+    if (touched.length > 0) computing.add(bytes.subarray(from, to), name);
     computing.end(keysOf(changed, facts.lastSeenMs !== lastSeenMs || facts.firstSeenMs !== firstSeenMs));
     if (isTelling(changed)) this.#tell(state, changed.traits, ctx, out);
     return close(state, computing, timer, out);
@@ -262,11 +264,24 @@ function close(
   return state;
 }
 
+const whole = (bytes: Uint8Array): Span => ({ bytes, from: 0, to: bytes.length });
+
+function decodeEvent(bytes: Uint8Array, from: number, to: number, out: Effects): Event | undefined {
+  try {
+    return decodeFoldedEvent(bytes, from, to);
+  } catch (error) {
+    return unreadable(error, out);
+  }
+}
+
 function decode<T>(read: (bytes: Uint8Array) => T, body: Uint8Array, out: Effects): T | undefined {
   try {
     return read(body);
   } catch (error) {
-    out.deadLetter(`the body cannot be read: ${(error as Error).message}`);
-    return undefined;
+    return unreadable(error, out);
   }
+}
+
+function unreadable(error: unknown, out: Effects): undefined {
+  out.deadLetter(`the body cannot be read: ${(error as Error).message}`);
 }

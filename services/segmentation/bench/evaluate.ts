@@ -155,7 +155,8 @@ class World {
       ctx.now = now;
       ctx.customerId = customer;
       const state = states.get(customer);
-      const input = { kind: RecordKind.RECORD_KIND_EVENT, body, seq: i, index: 0 };
+      const where = { bytes: body, from: 0, to: body.length, seq: i, index: 0 };
+      const input = { kind: RecordKind.RECORD_KIND_EVENT, body, ...where };
       const next = processor.process(state, input, ctx as Context<InForce>, out);
       if (state === undefined && next !== undefined) states.set(customer, next);
     }

@@ -16,6 +16,7 @@ import {
   decodeFoldedEvent,
   type ShopZone,
 } from '#lib/facts/facts.ts';
+import type { Span } from '#lib/stream/frames.ts';
 import type { Context, DefinitionChange, Effects, Input, Processor, Unmerge } from '#lib/stream/processor.ts';
 import { SILENT } from '#lib/stream/silent.ts';
 import { type Moves, restoredMoves } from './core/changes.ts';
@@ -29,6 +30,14 @@ import { computedKey, tagKey } from './core/told.ts';
 /** The one timer of a customer: due at `state.nextMs`. */
 const NEXT = 'next';
 
+/** Profile tells more than that: of profiles changing, what matters is in the event itself. */
+const TAKEN: ReadonlySet<RecordKind> = new Set([
+  RecordKind.RECORD_KIND_EVENT,
+  RecordKind.RECORD_KIND_IDENTITY,
+  RecordKind.RECORD_KIND_COMPUTED_TRAIT,
+  RecordKind.RECORD_KIND_TAG,
+]);
+
 /** An event's way: time up to it, what it may touch before, its facts, what it did touch, the segments that read that. */
 export class SegmentationProcessor implements Processor<CustomerState, InForce> {
   readonly #zone: ShopZone;
@@ -39,13 +48,17 @@ export class SegmentationProcessor implements Processor<CustomerState, InForce> 
     this.#incremental = new Incremental(zone);
   }
 
+  concerns(kind: RecordKind): boolean {
+    return TAKEN.has(kind);
+  }
+
   process(
     known: CustomerState | undefined,
     input: Input,
     ctx: Context<InForce>,
     out: Effects,
   ): CustomerState | undefined {
-    if (input.kind === RecordKind.RECORD_KIND_EVENT) return this.#event(known, readEvent(input.body), ctx, out);
+    if (input.kind === RecordKind.RECORD_KIND_EVENT) return this.#event(known, readEvent(input), ctx, out);
     if (input.kind === RecordKind.RECORD_KIND_IDENTITY) {
       return this.#identity(known, IdentityChange.decode(input.body), ctx, out);
     }
@@ -224,7 +237,7 @@ function tellRestored({ classes, segments }: ReturnType<typeof restoredMoves>, o
 }
 
 /** Most events are read only as far as the fold needs them. */
-function readEvent(body: Uint8Array): Event {
-  const event = decodeFoldedEvent(body);
-  return event.name === PRODUCTS_SEARCHED ? Event.decode(body) : event;
+function readEvent({ bytes, from, to }: Span): Event {
+  const event = decodeFoldedEvent(bytes, from, to);
+  return event.name === PRODUCTS_SEARCHED ? Event.decode(bytes.subarray(from, to)) : event;
 }

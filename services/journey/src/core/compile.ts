@@ -16,7 +16,7 @@ import type { DateRule } from './dates/occurrence.ts';
 import { type OpeningHours, openingHours } from './dates/opening.ts';
 import { dateRule, type Moments, momentsOf } from './dates/schedule.ts';
 import { parseDuration, parseLocalTime } from './definition/duration.ts';
-import { requestName } from './event/peek.ts';
+import { requestName, WantedEvents } from './event/peek.ts';
 import { Expression } from './expression/expression.ts';
 
 /** One version of a journey, made ready: nodes by id, durations as numbers. */
@@ -72,6 +72,8 @@ export interface CompiledJourneys {
   readonly bySchedule: ReadonlyMap<string, readonly CompiledJourney[]>;
   /** Every event name that may matter to somebody: triggers, waits, goals and exit criteria of all versions. */
   readonly eventNames: ReadonlySet<string>;
+  /** The same, of encoded events. */
+  readonly wantedEvents: WantedEvents;
   /** The universal hold-out, where the shop has one. */
   readonly holdOut: HoldOutSettings | undefined;
 }
@@ -127,7 +129,7 @@ export function compileJourneys(active: readonly Definition[], compiled: Compile
     if (status !== JourneyStatus.JOURNEY_STATUS_ACTIVE && status !== JourneyStatus.JOURNEY_STATUS_PAUSED) continue;
     indexTrigger(journey, journey.current.definition.trigger, index);
   }
-  return index;
+  return { ...index, wantedEvents: new WantedEvents(index.eventNames) };
 }
 
 function holdOutIn(active: readonly Definition[]): HoldOutSettings | undefined {

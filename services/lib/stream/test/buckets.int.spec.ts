@@ -5,6 +5,7 @@ import { withServers } from '#tools/testkit/with-servers.ts';
 import { byBytes, customersAfter, findStates, statesAfter } from '../buckets.ts';
 import { CommitGroup } from '../commit-group.ts';
 import { Lease } from '../lease.ts';
+import { PackedList } from '../packed-list.ts';
 import { FencedError, PartitionStore, stageTag, ThrownBackError } from '../partition-store.ts';
 
 const servers = withServers({ redis: true });
@@ -122,6 +123,43 @@ test('the end of what is stored stays where a write says so', async () => {
     { numRuns: 25 },
   );
 }, 60_000);
+
+test('a list in one argument is the same list in a script, texts of any length and bytes', async () => {
+  const text = fc.oneof(
+    fc.string({ unit: 'binary', maxLength: 40 }),
+    fc.constantFrom('', 'x'.repeat(31), 'x'.repeat(32), 'é'.repeat(40_000), 'y'.repeat(0xffff), 'z'.repeat(0x10000)),
+  );
+  const item = fc.oneof(text, fc.uint8Array({ maxLength: 300 }), fc.maxSafeNat());
+  const packed = new PackedList();
+  await fc.assert(
+    fc.asyncProperty(fc.array(item, { maxLength: 50 }), async (items) => {
+      for (const each of items) packed.add(each);
+      expect(packed.length).toBe(items.length);
+      const script = 'return cmsgpack.unpack(ARGV[1])';
+      const answer = (await redis.callBuffer('EVAL', script, 0, packed.finish())) as Buffer[];
+      const wanted = items.map((each) => Buffer.from(typeof each === 'number' ? String(each) : (each as string)));
+      expect(answer.length).toBe(wanted.length);
+      for (const [i, bytes] of answer.entries()) expect(bytes.equals(wanted[i] as Buffer)).toBe(true);
+    }),
+    { numRuns: 50 },
+  );
+});
+
+test('a commit of more than a script takes at once is whole', async () => {
+  const store = await take();
+  const model = new Map(Array.from({ length: 2_600 }, (_, i) => [`c${String(i).padStart(5, '0')}`, `v${i}`]));
+  const timers = [...model.keys()].map((id, i) => ({ key: `${id}\u0000t`, due: 1_000 + i }));
+  const group = new CommitGroup({ seq: ++seq, steps: 0, emitted: 0, clock: 0 });
+  for (const { key, due } of timers) group.timers.set(key, due);
+  const writes = [...model].map(([customerId, text]) => ({ customerId, bytes: Buffer.from(text), fresh: true }));
+  await store.commit(group, writes);
+  await same(store, model);
+  expect(await store.dueTimers(10_000, 5_000)).toEqual(timers);
+  const next = new CommitGroup({ seq: ++seq, steps: 0, emitted: 0, clock: 0 });
+  for (const { key } of timers.slice(1)) next.timers.set(key, null);
+  await store.commit(next, []);
+  expect(await store.dueTimers(10_000, 5_000)).toEqual(timers.slice(0, 1));
+});
 
 test('with less stored than is to stay, nothing is written', async () => {
   const store = await take();

@@ -31,10 +31,11 @@ function read(where: string, bytes: Buffer): unknown {
   expect(Frame.decode(bytes).records.length, where).toBe(frame.records.length);
   return {
     ...frame,
-    records: frame.records.map(({ body, ...rest }) => {
-      const message = BODIES[rest.kind];
-      if (message === undefined) throw new Error(`${where}: nothing here reads kind ${rest.kind}`);
-      return { ...rest, body: message.decode(body) };
+    records: frame.records.map((record) => {
+      const { customerId, body, kind } = record;
+      const message = BODIES[kind];
+      if (message === undefined) throw new Error(`${where}: nothing here reads kind ${kind}`);
+      return { ...record, customerId, body: message.decode(body) };
     }),
   };
 }

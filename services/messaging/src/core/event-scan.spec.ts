@@ -37,6 +37,13 @@ describe('interestOf', () => {
     expect(interestOf(Buffer.concat([name, Buffer.of(0x10, track)]))).toBe('unsubscribed');
   });
 
+  it('looks no further than where the event ends', () => {
+    const encoded = encode({ messageId: 'm', type: track, name: 'Unsubscribed', source: 'web' });
+    const bytes = Buffer.concat([Buffer.of(1, 2, 3), encoded, encoded]);
+    expect(interestOf(bytes, 3, 3 + encoded.length)).toBe('unsubscribed');
+    expect(interestOf(bytes, 3, 3 + 8)).toBeUndefined();
+  });
+
   it('ends on any bytes', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 64 }), (bytes) => void interestOf(bytes)),

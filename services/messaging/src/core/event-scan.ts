@@ -48,12 +48,12 @@ function ends(first: number, last: number): number {
  * Reads `type` and `name` of an encoded recur.log.v1.Event by its tags, without decoding the rest. Most events are page
  * views and product views and end here.
  */
-export function interestOf(body: Uint8Array): EventInterest | undefined {
+export function interestOf(body: Uint8Array, from = 0, to = body.length): EventInterest | undefined {
   let type = 0;
   let nameAt = -1;
   let nameLength = 0;
-  let pos = 0;
-  while (pos < body.length) {
+  let pos = from;
+  while (pos < to) {
     const tag = body[pos++] ?? 0;
     // Fields above 15 need two bytes; Event has none, so whatever it is belongs to a newer version.
     if (tag > 0x7f) return undefined;
@@ -80,7 +80,7 @@ export function interestOf(body: Uint8Array): EventInterest | undefined {
     }
     if (wire === 2) pos += value;
   }
-  if (nameAt < 0 || nameLength > LONGEST || nameLength === 0) return undefined;
+  if (nameAt < 0 || nameAt + nameLength > to || nameLength > LONGEST || nameLength === 0) return undefined;
   if (type === EventType.EVENT_TYPE_DERIVED)
     return nameOf(body, nameAt, nameLength) === SETTLED_EVENT ? 'settled' : undefined;
   if (type !== EventType.EVENT_TYPE_TRACK) return undefined;

@@ -12,36 +12,99 @@ export const mayCarryTraits = (name: string): boolean => name === 'identify' || 
 /** Name by which a request to let a customer into a journey is known, a derived event named after the journey. */
 export const requestName = (journeyId: string): string => DERIVED + journeyId;
 
-/**
- * Name journeys know an encoded Event by, read without decoding the rest: the name of a track event; "page", "screen" and
- * "identify" for those; `requestName` of a request, `requestName('')` of other derived events. Undefined for other types. The stage sees every event and cares for few, so this is its hot path.
- */
-export function peekEventName(body: Uint8Array): string | undefined {
-  let at = 0;
-  let type = 0;
-  while (at < body.length) {
-    const tag = body[at++]!;
+/** Of the event looked at last: where its name is, when it has one and is known by it. */
+let nameFrom = 0;
+let nameTo = 0;
+
+/** The type of an encoded Event, read without decoding the rest; 0 when it cannot be told. */
+function peek(bytes: Uint8Array, from: number, to: number): EventType | 0 {
+  let at = from;
+  let type: EventType | 0 = 0;
+  nameFrom = 0;
+  nameTo = 0;
+  while (at < to) {
+    const tag = bytes[at++]!;
     if (tag === TYPE_TAG) {
-      type = body[at++]!;
-      if (type === EventType.EVENT_TYPE_PAGE) return 'page';
-      if (type === EventType.EVENT_TYPE_SCREEN) return 'screen';
-      if (type === EventType.EVENT_TYPE_IDENTIFY) return 'identify';
-      if (type !== EventType.EVENT_TYPE_TRACK && type !== EventType.EVENT_TYPE_DERIVED) return undefined;
-      continue;
-    }
-    if (tag !== NAME_TAG) {
-      at = skip(body, at, tag & 7);
-      continue;
-    }
-    const length = varint(body, at);
-    const start = at + varintLength(body, at);
-    if (type === EventType.EVENT_TYPE_DERIVED) return DERIVED + text(body, start, start + length);
-    return type === EventType.EVENT_TYPE_TRACK ? text(body, start, start + length) : undefined;
+      type = bytes[at++]! as EventType;
+      if (type !== EventType.EVENT_TYPE_TRACK && type !== EventType.EVENT_TYPE_DERIVED) return type;
+    } else if (tag === NAME_TAG) {
+      const length = varint(bytes, at);
+      nameFrom = at + varintLength(bytes, at);
+      nameTo = Math.min(nameFrom + length, to);
+      return type;
+    } else at = skip(bytes, at, tag & 7, to);
   }
-  return type === EventType.EVENT_TYPE_DERIVED ? requestName('') : undefined;
+  return type;
 }
 
-function skip(body: Uint8Array, at: number, wire: number): number {
+/**
+ * Name journeys know an encoded Event by, read without decoding the rest: the name of a track event; "page", "screen" and
+ * "identify" for those; `requestName` of a request, `requestName('')` of other derived events. Undefined for other types.
+ */
+export function peekEventName(bytes: Uint8Array, from = 0, to = bytes.length): string | undefined {
+  switch (peek(bytes, from, to)) {
+    case EventType.EVENT_TYPE_TRACK:
+      return nameFrom === 0 ? undefined : text(bytes, nameFrom, nameTo);
+    case EventType.EVENT_TYPE_DERIVED:
+      return DERIVED + text(bytes, nameFrom, nameTo);
+    case EventType.EVENT_TYPE_PAGE:
+      return 'page';
+    case EventType.EVENT_TYPE_SCREEN:
+      return 'screen';
+    case EventType.EVENT_TYPE_IDENTIFY:
+      return 'identify';
+    default:
+      return undefined;
+  }
+}
+
+/**
+ * Whether an encoded Event is one of those journeys wait for, or may carry traits, told from its bytes: the stage sees every event and
+ * cares for few, so this is its hot path.
+ */
+export class WantedEvents {
+  readonly #names: ReadonlySet<string>;
+  /** Names as they are encoded, by their length. */
+  readonly #encoded: (readonly Uint8Array[])[] = [];
+
+  constructor(names: ReadonlySet<string>) {
+    this.#names = names;
+    for (const name of names) {
+      const bytes = Buffer.from(name);
+      this.#encoded[bytes.length] = [...(this.#encoded[bytes.length] ?? []), bytes];
+    }
+  }
+
+  has(bytes: Uint8Array, from: number, to: number): boolean {
+    switch (peek(bytes, from, to)) {
+      case EventType.EVENT_TYPE_TRACK:
+        return nameFrom > 0 && this.#isWanted(bytes);
+      case EventType.EVENT_TYPE_DERIVED:
+      case EventType.EVENT_TYPE_IDENTIFY:
+        return true;
+      case EventType.EVENT_TYPE_PAGE:
+        return this.#names.has('page');
+      case EventType.EVENT_TYPE_SCREEN:
+        return this.#names.has('screen');
+      default:
+        return false;
+    }
+  }
+
+  #isWanted(bytes: Uint8Array): boolean {
+    const candidates = this.#encoded[nameTo - nameFrom];
+    if (candidates === undefined) return false;
+    for (const name of candidates) if (isAt(bytes, nameFrom, name)) return true;
+    return false;
+  }
+}
+
+function isAt(bytes: Uint8Array, from: number, name: Uint8Array): boolean {
+  for (let i = 0; i < name.length; i++) if (name[i] !== bytes[from + i]) return false;
+  return true;
+}
+
+function skip(body: Uint8Array, at: number, wire: number, to: number): number {
   switch (wire) {
     case 0:
       return at + varintLength(body, at);
@@ -52,7 +115,7 @@ function skip(body: Uint8Array, at: number, wire: number): number {
     case 5:
       return at + 4;
     default:
-      return body.length;
+      return to;
   }
 }
 
