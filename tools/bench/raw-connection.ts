@@ -164,7 +164,11 @@ export class RawConnection {
       this.#socket.write(frame(TYPE.ping, ACK, 0, this.#payload.subarray(0, size)));
     }
     if (type === TYPE.goAway || type === TYPE.reset) {
-      this.#answers.failed(new Error(`the server ended ${stream === 0 ? 'the connection' : 'a call'}`));
+      // A connection's end names the last call before the reason.
+      const reason = this.#payload.readUInt32BE(type === TYPE.goAway ? 4 : 0);
+      this.#answers.failed(
+        new Error(`the server ended ${stream === 0 ? 'the connection' : 'a call'}: HTTP/2 error ${reason}`),
+      );
     }
     if (stream === 0) return;
     const call = (stream - 1) / 2;
