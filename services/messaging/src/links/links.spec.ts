@@ -66,11 +66,11 @@ describe('links of a page', () => {
 
   it('end in time whatever the page is', () => {
     const begun = process.threadCpuUsage();
-    for (const piece of ['<a href="https://x', '<a <a <a ', `<a ${' '.repeat(1000)}`, '<a href=">"\''])
+    for (const piece of ['<a href="https://x', '<a <a <a ', `<a ${' '.repeat(1000)}`, '<a href=">"\'', '<a href='])
       track(piece.repeat((256 * 1024) / piece.length));
     const { user } = process.threadCpuUsage(begun);
-    expect(user).toBeLessThan(10_000_000);
-  }, 120_000);
+    expect(user).toBeLessThan(2_000_000);
+  });
 });
 
 describe('receipts', () => {

@@ -1,7 +1,8 @@
 import type { Reference, Tokens } from './tokens.ts';
 
 const MAX_LINKS = 200;
-const LINK = /(<a\b[^>]*?\bhref\s*=\s*)(?:"(https?:\/\/[^"]{1,2000})"|'(https?:\/\/[^']{1,2000})')/gi;
+// Not past another `<`: from every one of many it would be looked for to the end of the page.
+const LINK = /(<a\b[^<>]*?\bhref\s*=\s*)(?:"(https?:\/\/[^"]{1,2000})"|'(https?:\/\/[^']{1,2000})')/gi;
 const BODY_END = /<\/body\s*>/i;
 
 /** Addresses of one message that lead back here. */
