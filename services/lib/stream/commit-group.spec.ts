@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type BatchResult, START } from './batch.ts';
-import { CommitGroup } from './commit-group.ts';
+import { CommitGroup, freshWork } from './commit-group.ts';
 import { before, type DueTimer } from './timers.ts';
 
 const result = (changes: Partial<BatchResult>): BatchResult => ({
@@ -48,35 +48,18 @@ test('timers that are due are those the store would give, had every batch been c
   );
 });
 
-test('outside work that ended in the group is not begun; what may have been begun before is said to be', () => {
+const work = { customerId: 'c', bytes: Buffer.of(1) };
+const pending = (...entries: [string, typeof work | null][]) => result({ pending: new Map(entries) });
+
+test('what may have been begun before is begun with the commit, but not when it has ended by then', () => {
   const group = new CommitGroup(START);
-  const work = { customerId: 'c', bytes: Buffer.of(1) };
-  group.add(
-    result({
-      pending: new Map([
-        ['first', work],
-        ['second', work],
-      ]),
-    }),
-    2,
-    true,
-    0,
-  );
-  group.add(
-    result({
-      pending: new Map([
-        ['first', null],
-        ['third', work],
-      ]),
-    }),
-    2,
-    false,
-    0,
-  );
-  expect(group.work()).toEqual([
-    { key: 'second', ...work, recovered: true },
-    { key: 'third', ...work, recovered: false },
-  ]);
+  group.add(pending(['first', work], ['second', work]), 2, true, 0);
+  group.add(pending(['first', null], ['third', work]), 2, false, 0);
+  expect(group.work()).toEqual([{ key: 'second', ...work, recovered: true, trace: undefined }]);
+});
+
+test('what is new is begun when it is published', () => {
+  expect(freshWork(pending(['ended', null], ['new', work]))).toEqual([{ key: 'new', ...work, recovered: false }]);
 });
 
 test('is committed when it is old or large', () => {
@@ -91,9 +74,9 @@ test('is committed when it is old or large', () => {
 
 test('who waits for outside work does not wait for a full group', () => {
   const group = new CommitGroup(START);
-  group.add(result({ pending: new Map([['settled', null]]) }), 1, false, 0);
+  group.add(pending(['settled', null], ['new', work]), 1, false, 0);
   expect(group.full(20)).toBe(false);
-  group.add(result({ pending: new Map([['send', { customerId: 'a', bytes: new Uint8Array(1) }]]) }), 1, false, 15);
+  group.add(pending(['send', work]), 1, true, 15);
   expect(group.full(9)).toBe(false);
   expect(group.full(20)).toBe(true);
 });
@@ -123,9 +106,15 @@ test('groups of several partitions are committed together', () => {
   expect(dues).toEqual([1_020, 1_020, 1_020]);
 });
 
+test('a group is committed at once when outside work that may have been begun before waits for it', () => {
+  const group = new CommitGroup(START);
+  group.add(pending(['new', work], ['ended', null]), 1, false, 1_001);
+  expect(group.linger(1_001, 5)).toBe(19);
+  group.add(pending(['old', work]), 1, true, 1_001);
+  expect(group.linger(1_001, 5)).toBe(0);
+});
+
 test.each([
-  ['outside work begins', { pending: new Map([['w', { customerId: 'c', bytes: Buffer.of(1) }]]) }],
-  ['outside work has ended', { pending: new Map([['w', null]]) }],
   ['a timer is gone', { timers: new Map([['t', null]]) }],
   ['a definition is in force', { definitions: [{ kind: 'k', id: 'i', revision: 1, body: Buffer.of() }] }],
 ] as [string, Partial<BatchResult>][])('a group is committed at once when %s', (_, changes) => {

@@ -6,7 +6,7 @@ import { before, type DueTimer } from './timers.ts';
 /** Steps, and time, after which a group is committed though more is waiting: what a crash makes the next owner compute again. */
 const MAX_STEPS = 16_384;
 const MAX_MS = 250;
-/** The same with outside work among it: that is begun after the commit, and a customer waits for it. */
+/** The same with outside work of an earlier owner among it: that is begun after the commit, and a customer waits for it. */
 const MAX_WORK_MS = 10;
 /**
  * How long a group waits for more at most when none is there, ms: what a reader of states is behind. Until the next multiple of it, so
@@ -21,7 +21,9 @@ export type Commit = Pick<BatchResult, 'timers' | 'pending' | 'definitions' | 'p
 
 /**
  * Batches that are published and not yet committed: committed together, a customer's state is encoded and written once for
- * all of them. Nobody waits for a commit but outside work and readers of states; a crash before it costs computing again.
+ * all of them. Nobody waits for a commit but readers of states, and outside work that may have been begun before: whether it has
+ * ended, too, the next records tell. New work is begun when it is published (`freshWork`): a crash before the commit costs computing it
+ * again, and it is found in the log then, as work that may have been begun.
  */
 export class CommitGroup implements Commit {
   readonly timers = new Map<string, number | null>();
@@ -31,12 +33,11 @@ export class CommitGroup implements Commit {
   position: Position;
   /** A timer fired or was cancelled: which is the next one only the store can tell. */
   timersGone = false;
-  private readonly recovered = new Map<string, boolean>();
-  private readonly traces = new Map<string, TraceContext>();
+  /** Pending work that may have been begun before, with the trace it belongs to. */
+  private readonly recovered = new Map<string, TraceContext | undefined>();
   private steps = 0;
   private batches = 0;
   private since = 0;
-  private hasWork = false;
 
   constructor(position: Position) {
     this.position = position;
@@ -57,9 +58,8 @@ export class CommitGroup implements Commit {
     }
     for (const [key, work] of result.pending) {
       this.pending.set(key, work);
-      if (work) this.hasWork = true;
-      this.recovered.set(key, recovered);
-      if (trace !== undefined) this.traces.set(key, trace);
+      if (work && recovered) this.recovered.set(key, trace);
+      else this.recovered.delete(key);
     }
     this.definitions.push(...result.definitions);
     this.sweeps = result.sweeps;
@@ -68,29 +68,28 @@ export class CommitGroup implements Commit {
 
   /** Whether to commit now, when more is waiting. */
   full(now: number): boolean {
-    return this.steps >= MAX_STEPS || now - this.since >= (this.hasWork ? MAX_WORK_MS : MAX_MS);
+    return this.steps >= MAX_STEPS || now - this.since >= (this.recovered.size > 0 ? MAX_WORK_MS : MAX_MS);
   }
 
   /**
-   * How long it may wait for more when nothing is waiting, ms. Not at all when somebody waits for the commit: outside work that
-   * begins or ends with it, and timers, of which only the store can tell the next. Nor where batches come farther apart than it would
+   * How long it may wait for more when nothing is waiting, ms. Not at all when somebody waits for the commit: outside work of an
+   * earlier owner, and timers, of which only the store can tell the next. Nor where batches come farther apart than it would
    * wait: the process would be woken once more, for a group of one.
    * @param everyMs between the last two batches
    */
   linger(now: number, everyMs: number): number {
     if (this.empty) return Number.POSITIVE_INFINITY;
     if (everyMs >= LINGER_MS) return 0;
-    if (this.pending.size > 0 || this.timersGone || this.definitions.length > 0) return 0;
+    if (this.recovered.size > 0 || this.timersGone || this.definitions.length > 0) return 0;
     return Math.max(0, (Math.floor(this.since / LINGER_MS) + 1) * LINGER_MS - now);
   }
 
   /** Outside work that is to be begun once the group is committed. */
   work(): PendingWork[] {
-    const work: PendingWork[] = [];
-    for (const [key, w] of this.pending) {
-      if (w) work.push({ key, ...w, recovered: this.recovered.get(key) === true, trace: this.traces.get(key) });
-    }
-    return work;
+    return [...this.recovered].flatMap(([key, trace]) => {
+      const work = this.pending.get(key);
+      return work ? [{ key, ...work, recovered: true, trace }] : [];
+    });
   }
 
   /** The first `limit` timers due at or before `until`; `stored` are the first `limit` + `timers.size` of the store. */
@@ -100,4 +99,11 @@ export class CommitGroup implements Commit {
     for (const [key, due] of this.timers) if (due !== null && due <= until) all.push({ key, due });
     return all.sort((a, b) => (before(a, b) ? -1 : 1)).slice(0, limit);
   }
+}
+
+/** Outside work that was never begun, of a batch that is published. */
+export function freshWork({ pending }: Pick<BatchResult, 'pending'>, trace?: TraceContext): PendingWork[] {
+  const fresh: PendingWork[] = [];
+  for (const [key, work] of pending) if (work) fresh.push({ key, ...work, recovered: false, trace });
+  return fresh;
 }

@@ -5,7 +5,7 @@ import { itemSubjects, STREAMS, subjects, WIRING } from '#lib/topology/topology.
 import { type BatchInput, type BatchResult, PoisonError, type Position, SWEEP_KIND } from './batch.ts';
 import { batchLength, beginsWithDefinition, cutBatch, MAX_STEPS, MAX_TIMERS } from './batch-cut.ts';
 import { traceOfBatch } from './batch-traces.ts';
-import { CommitGroup } from './commit-group.ts';
+import { CommitGroup, freshWork } from './commit-group.ts';
 import type { StateWrite } from './commit-script.ts';
 import { buryDead } from './dead-letters.ts';
 import { Executor } from './executor.ts';
@@ -291,6 +291,9 @@ export class PartitionRunner<S, D> implements Tenant, PartitionHandle {
     // What is due next among the stored ones is asked for when it matters: before the next batch, or at the commit.
     if (this.group.timersGone) this.nextDue = Number.NEGATIVE_INFINITY;
     if (input.sweepChunk) this.sweepAsked = false;
+    if (repeated) return;
+    const work = freshWork(result, trace);
+    if (work.length > 0) this.spec.onPending?.(work, this);
   }
 
   private async commit(): Promise<void> {

@@ -101,8 +101,9 @@ export interface Effects {
   setTimer(timerId: string, dueMs: number): void;
   cancelTimer(timerId: string): void;
   /**
-   * Work for the outside world (a send): kept with the state, given to `StageSpec.onPending` after commit, and again to the
-   * next owner after a crash, until cleared.
+   * Work for the outside world (a send): given to `StageSpec.onPending` once the batch is published, kept with the state, and given
+   * again to the next owner after a crash, until cleared. The step emits a record as well: by it a next owner who reads the step
+   * again, because it was not committed, knows that the work may have been begun.
    */
   setPending(key: string, bytes: Uint8Array): void;
   clearPending(key: string): void;
@@ -153,8 +154,8 @@ export interface StageSpec<S, D = undefined> {
   /** Compile the definitions in force, once per change; `ctx.definitions` is the result. Must not throw. */
   readonly definitions?: { compile(active: readonly ActiveDefinition[]): D };
   /**
-   * After commit: outside work newly pending, or (recovered) found pending by a new owner. Must return at once; report what
-   * became of it with `PartitionHandle.append`.
+   * Outside work newly pending, when it is published; or, after commit, that may have been begun before (recovered). Must return at
+   * once; report what became of it with `PartitionHandle.append`.
    */
   readonly onPending?: (work: PendingWork[], partition: PartitionHandle) => void;
 }
