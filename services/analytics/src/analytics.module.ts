@@ -191,7 +191,7 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
         logger: Logger,
         registry: Registry,
         map: CustomerMap,
-      ) => new SinkStage({ engine, nats, redis, replicaId, logger, registry, onStored: (table) => map.stored(table) }),
+      ) => new SinkStage({ engine, nats, redis, replicaId, logger, registry, onStored: (block) => map.stored(block) }),
     },
     {
       provide: Metrics,

@@ -41,8 +41,8 @@ WHERE kind = 'event'
 GROUP BY event_seq, event_idx
 COMMENT 'Events that belong to another customer than they were written for, or may: owner_id, which v_customer_map leads on from';
 
--- Both are kept in memory, because nearly every query asks them. analytics loads them again whenever a change of identity
--- came in, a server also by itself.
+-- Both are kept in memory, because nearly every query asks them. analytics loads them again whenever a merge, or one taken back,
+-- came in; a server looks by itself as well, now and then, for what it was told while it was away: each look reads a column.
 CREATE OR REPLACE DICTIONARY recur.customer_map
 (
     customer_id String,
@@ -51,7 +51,7 @@ CREATE OR REPLACE DICTIONARY recur.customer_map
 PRIMARY KEY customer_id
 SOURCE(CLICKHOUSE(QUERY 'SELECT customer_id, current_id FROM recur.v_customer_chain' INVALIDATE_QUERY 'SELECT max(seq) FROM recur.identity_changes WHERE change != \'linked\''))
 LAYOUT(COMPLEX_KEY_HASHED())
-LIFETIME(MIN 1 MAX 2)
+LIFETIME(MIN 10 MAX 20)
 COMMENT 'v_customer_chain, kept in memory';
 
 CREATE OR REPLACE DICTIONARY recur.event_owners
@@ -63,7 +63,7 @@ CREATE OR REPLACE DICTIONARY recur.event_owners
 PRIMARY KEY event_seq, event_idx
 SOURCE(CLICKHOUSE(QUERY 'SELECT event_seq, event_idx, owner_id FROM recur.v_event_owners' INVALIDATE_QUERY 'SELECT max(seq) FROM recur.event_moves'))
 LAYOUT(COMPLEX_KEY_HASHED())
-LIFETIME(MIN 1 MAX 2)
+LIFETIME(MIN 10 MAX 20)
 COMMENT 'v_event_owners, kept in memory';
 
 CREATE OR REPLACE FUNCTION recur_customer_now AS (id) -> dictGetOrDefault('recur.customer_map', 'current_id', id, id);

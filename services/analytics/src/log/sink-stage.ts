@@ -37,8 +37,8 @@ export interface SinkStageParts {
   readonly replicaId: string;
   readonly logger: Logger;
   readonly registry: Registry;
-  /** A block of this table is in. */
-  readonly onStored?: (table: string) => void;
+  /** The block is in; its memory is somebody else's soon. */
+  readonly onStored?: (block: Block) => void;
 }
 
 /**
@@ -128,7 +128,7 @@ export class SinkStage {
       refuse: (records) => this.#refuse(js, records),
       onInsert: (block, ms) => {
         this.#metrics.inserted(block, ms);
-        this.#parts.onStored?.(block.table);
+        this.#parts.onStored?.(block);
       },
       onWritten: (throughSeq) => this.#traces.written(throughSeq),
       onError,
