@@ -18,7 +18,8 @@ import { pairFigures } from './pairs.ts';
  * A mother-and-baby brand with three shops: who is who, found by identifiers alone. Families share tablets, fields are filled
  * with nonsense, some of which only the brand knows as such.
  */
-const PEOPLE = Number(process.env.RECUR_E2E_PEOPLE ?? 100_000);
+/** All 100,000 of them: stitching.long.spec.ts. */
+const PEOPLE = Number(process.env.RECUR_E2E_PEOPLE ?? 20_000);
 const PAGE = 1_000;
 let cluster: Cluster;
 let identity: RpcClient<typeof IdentityServiceService>;
