@@ -169,9 +169,11 @@ class BatchRunner implements Tenant {
     const started = performance.now();
     const span = this.spanOf(messages);
     await traced(span, () => this.handler.apply(messages, span?.spanContext()));
+    const ended = performance.now();
+    this.pace.ended(ended);
     this.metrics.batch(stage, this.partition, {
       steps: messages.length,
-      ms: performance.now() - started,
+      ms: ended - started,
       lag: reader.length + reader.pending,
       clock: messages.at(-1)?.storedAt ?? Date.now(),
     });

@@ -45,15 +45,39 @@ test('after a pause the rate is forgotten, and a single large batch makes nobody
   expect(pace.ms).toBeLessThan(8);
 });
 
+test.each([
+  [1, 5],
+  [4, 16],
+  [10, 40],
+  [30, 50],
+])('where a batch takes %d ms they begin %d ms apart', (takes, ms) => {
+  const pace = new Pace(LIMITS);
+  for (let now = 0; now <= 2_000; now += 25) {
+    pace.began(now, 100);
+    pace.ended(now + takes);
+  }
+  expect(pace.ms).toBeCloseTo(ms, -0.5);
+});
+
+test('a single slow batch is forgotten', () => {
+  const pace = new Pace(LIMITS);
+  for (let now = 0; now <= 2_000; now += 20) {
+    pace.began(now, 100);
+    pace.ended(now + (now === 1_000 ? 19 : 1));
+  }
+  expect(pace.ms).toBeCloseTo(5, -0.5);
+});
+
 test('never waits less than the least, or longer than the most', () => {
-  const batches = fc.array(fc.tuple(fc.nat(200), fc.nat(10_000_000)), { maxLength: 50 });
+  const batches = fc.array(fc.tuple(fc.nat(200), fc.nat(10_000_000), fc.nat(100)), { maxLength: 50 });
   fc.assert(
     fc.property(batches, (all) => {
       const pace = new Pace(LIMITS);
       let now = 0;
-      for (const [after, bytes] of all) {
+      for (const [after, bytes, takes] of all) {
         now += after;
         pace.began(now, bytes);
+        pace.ended(now + takes);
         expect(pace.left(now)).toBeGreaterThanOrEqual(5);
         expect(pace.left(now)).toBeLessThanOrEqual(50);
         expect(pace.left(now + 50)).toBe(0);

@@ -1,7 +1,9 @@
-/** The rate is taken over about so long, ms. */
+/** The rate, and what a batch takes, are those of about so long, ms. */
 const LATELY_MS = 500;
+/** Of the time between two batches one may take at most so much. */
+const MOST_SHARE = 1 / 4;
 
-/** Shortest time between the beginnings of two batches, and how it grows with what comes. */
+/** Shortest time between the beginnings of two batches, and how it grows with what comes and what a batch takes. */
 export interface PaceLimits {
   /** While little comes, ms. 0: never wait. */
   readonly leastMs: number;
@@ -16,13 +18,17 @@ export interface PaceLimits {
  * When a batch may begin: at once after a pause, and otherwise some time after the one before began. Whoever is idle answers at once,
  * and a steady stream of small messages goes in fewer and larger batches, whose fixed cost is most of what they cost. The more
  * comes, the longer it waits: at a low rate CPU is there to spare and answers are wanted soon, at a high one CPU is what replicas
- * are paid for. Work that takes longer never waits.
+ * are paid for. The longer a batch takes, mostly waiting for answers, the busier is the machine: fewer of them then answer sooner.
+ * A batch that takes longer than the most never waits.
  */
 export class Pace {
   readonly #limits: PaceLimits;
   #began = Number.NEGATIVE_INFINITY;
   /** Bytes a second, lately. */
   #rate = 0;
+  /** What a batch takes lately, ms. */
+  #takes = 0;
+  #kept = 0;
 
   constructor(limits: PaceLimits) {
     this.#limits = limits;
@@ -32,7 +38,8 @@ export class Pace {
   get ms(): number {
     const { leastMs, mostMs, fromRate, fullRate } = this.#limits;
     const part = (this.#rate - fromRate) / (fullRate - fromRate);
-    return leastMs + (mostMs - leastMs) * Math.min(Math.max(part, 0), 1);
+    const byRate = leastMs + (mostMs - leastMs) * Math.min(Math.max(part, 0), 1);
+    return Math.min(Math.max(byRate, this.#takes / MOST_SHARE), mostMs);
   }
 
   /** How long to wait, ms; `now` is on a monotonic clock. */
@@ -45,7 +52,14 @@ export class Pace {
     const since = Math.max(now - this.#began, 1);
     const kept = Math.exp(-since / LATELY_MS);
     this.#rate = kept * this.#rate + (1 - kept) * (bytes / since) * 1_000;
+    this.#takes *= kept;
+    this.#kept = kept;
     this.#began = now;
+  }
+
+  /** It is done, answers and all. */
+  ended(now: number): void {
+    this.#takes += (1 - this.#kept) * (now - this.#began);
   }
 }
 
