@@ -38,7 +38,7 @@ import { LogPast } from './store/past.ts';
 const MAX_FRAMES = 12;
 /**
  * Every batch makes a frame for each partition, and a batch in four stages for each of these. An event is some 130 to 300 bytes: it waits
- * hardly at all up to a thousand or two a second, and 25 ms in the middle from five thousand on.
+ * hardly at all up to a thousand or two a second, unless the machine is busy (pace.ts), and 25 ms in the middle from five thousand on.
  */
 const PACE: PaceLimits = { leastMs: 5, mostMs: 50, fromRate: 250_000, fullRate: 800_000 };
 
