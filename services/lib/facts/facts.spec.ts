@@ -103,9 +103,10 @@ test('what Recur worked out sets traits and is not seen as something the custome
 });
 
 describe('windows', () => {
-  /** One entry per thing counted: orders once, on the day of their earliest part, the whole outweighing parts. */
+  /** One entry per thing counted: orders once, on the day of their earliest report, the whole outweighing parts. */
   function counted(events: History): { name: string; timeMs: number; amount: number }[] {
     const orders = new Map<string, Map<number, Event>>();
+    const placedMs = new Map<string, number>();
     const plain: { name: string; timeMs: number; amount: number }[] = [];
     for (const event of events) {
       const commerce = event.commerce;
@@ -122,13 +123,14 @@ describe('windows', () => {
       const parts = orders.get(orderId) ?? new Map<number, Event>();
       if (!parts.has(part)) parts.set(part, event);
       orders.set(orderId, parts);
+      placedMs.set(orderId, Math.min(event.timeMs, placedMs.get(orderId) ?? event.timeMs));
     }
-    for (const parts of orders.values()) {
+    for (const [orderId, parts] of orders) {
       const all = [...parts.values()];
       const amounts = parts.has(0) ? [parts.get(0) as Event] : all;
       plain.push({
         name: 'Order Completed',
-        timeMs: Math.min(...all.map((e) => e.timeMs)),
+        timeMs: placedMs.get(orderId) as number,
         amount: amounts.reduce((sum, e) => sum + (e.commerce as Commerce).amountMicros, 0),
       });
     }
