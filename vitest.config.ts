@@ -23,6 +23,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'int',
+          globalSetup: ['tools/testkit/ensure-servers.ts'],
           include: ['**/*.int.spec.ts'],
           exclude: ignored,
           testTimeout: 60_000,
@@ -35,6 +36,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'e2e',
+          globalSetup: ['tools/testkit/ensure-servers.ts'],
           include: ['tools/e2e/**/*.e2e.spec.ts'],
           exclude: ignored,
           testTimeout: 900_000,
@@ -47,6 +49,7 @@ export default defineConfig({
         test: {
           // Of the e2e kind, beyond what a clone's tests have minutes for: `npm run test:long`.
           name: 'long',
+          globalSetup: ['tools/testkit/ensure-servers.ts'],
           include: ['tools/e2e/**/*.long.spec.ts'],
           exclude: ignored,
           testTimeout: 900_000,
