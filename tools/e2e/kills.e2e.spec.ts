@@ -11,7 +11,7 @@ import { Nemesis } from './nemesis.ts';
 import { digestsOf, type Outcome, outcomeOf } from './outcome.ts';
 import { AS_OF, importRetail, prepareShop, RETAIL_FILE } from './retail.ts';
 import { ShopCluster } from './shop-cluster.ts';
-import { difference } from './tables.ts';
+import { difference, digestTables } from './tables.ts';
 
 /**
  * The same history twice: once in peace, once while every process but the mailbox (the world outside) is killed again and
@@ -53,7 +53,7 @@ async function importAll(shop: ShopCluster): Promise<void> {
 
 let peaceful: Outcome;
 
-test('in peace: every mail goes out once', async () => {
+test('in peace: mails go out, and importing again changes nothing', async () => {
   const shop = await start();
   await importAll(shop);
   await shop.quiescence.reached('the import to have all its effects');
@@ -71,6 +71,12 @@ test('in peace: every mail goes out once', async () => {
     { status: 'intent', mails: mails.length },
     { status: 'sent', mails: mails.length },
   ]);
+
+  const tables = await digestTables(shop.endpoints.clickhouseHttp);
+  await importAll(shop);
+  await shop.quiescence.reached('the second import to have all its effects');
+  expect(await digestTables(shop.endpoints.clickhouseHttp)).toEqual(tables);
+  expect(digestsOf(await outcomeOf(shop))).toEqual(digestsOf(peaceful));
 });
 
 test(`killed again and again: the same (seed ${SEED})`, async () => {
