@@ -16,6 +16,7 @@ import { scaleOut } from './scale-out.ts';
 import { segments } from './segments.ts';
 import { sends } from './sends.ts';
 import { sink } from './sink.ts';
+import { start } from './start.ts';
 import { timers } from './timers.ts';
 import { tracing } from './tracing.ts';
 import { windows } from './windows.ts';
@@ -40,6 +41,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<BenchR
   sends,
   broadcast,
   tracing,
+  start,
 };
 
 const HELP = `npm run bench -- <name> [options]
@@ -66,6 +68,7 @@ line is the result as JSON. What each bench does, and what its bare loop does, i
   sends      messaging's decisions/s against a bare program with four Redis round trips each
   broadcast  a text message to a segment of 100,000: how many a second reach the provider, each once
   scale-out  longest pause of a partition while profile and segmentation go 1, 3, 1 under load; CPU of one and three warm ones
+  start      seconds until a cluster is ready, and CPU each of its processes takes until then
 
   --events N        how many events (e2e, sink, queries, backfill), ids (message-ids), A/A tests (aa),
                     customers (matching, windows), profiles (memory: 1 amount instead of 3), merges (merges),

@@ -1,11 +1,22 @@
 // Bundles services and operations: node tools/build/build.ts [name...]; without names, all there are.
-// Packages stay outside the bundle, so a service's image installs them once and its own layer is small;
-// `#lib` and `#gen` are bundled, and the bundle runs where there is no source.
-import { copyFileSync, cpSync, existsSync, globSync, readdirSync, rmSync } from 'node:fs';
+// `#lib`, `#gen` and the packages every process loads are in the bundle, which runs where there is no source: of a process's two
+// seconds until it was ready one went into finding and reading hundreds of small files.
+import { copyFileSync, cpSync, existsSync, globSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, sep } from 'node:path';
-import { type BuildOptions, build } from 'esbuild';
+import { type BuildOptions, build, type Metafile } from 'esbuild';
 
 const root = join(import.meta.dirname, '../..');
+
+/** Packages that stay outside: they read files beside them, are native, or large and seldom needed. */
+const OUTSIDE = [
+  ...['chdb', 'msgpackr-extract', 'cephes', 'nlopt-js', 'pinyin-pro', 'mjml-core', 'mjml-preset-core'],
+  ...['@grpc/reflection', 'grpc-health-check', '@alicloud/*', 'tencentcloud-sdk-nodejs-sms'],
+];
+/** What Nest and its adapter look for and do without; installed nowhere here. */
+const ABSENT = [
+  ...['@nestjs/microservices', '@nestjs/websockets', '@nestjs/platform-express', '@fastify/static', '@fastify/view'],
+  ...['@fastify/multipart', 'class-validator', 'class-transformer'],
+];
 
 const options: BuildOptions = {
   absWorkingDir: root,
@@ -13,12 +24,37 @@ const options: BuildOptions = {
   platform: 'node',
   format: 'esm',
   target: 'node24',
-  packages: 'external',
   sourcemap: 'linked',
+  sourcesContent: false,
   // Names show up in Nest's messages and in profiles.
   logLevel: 'warning',
   tsconfigRaw: { compilerOptions: { experimentalDecorators: true, verbatimModuleSyntax: true } },
 };
+
+/** Entries that share what they have in common, in one folder. */
+async function buildService(target: string, entries: Record<string, string>): Promise<void> {
+  const { metafile } = await build({
+    ...options,
+    entryPoints: entries,
+    outdir: target,
+    splitting: true,
+    chunkNames: 'part-[hash]',
+    metafile: true,
+    external: [...OUTSIDE, ...ABSENT.flatMap((name) => [name, `${name}/*`])],
+    // What packages in CommonJS ask of Node.
+    banner: {
+      js: "import { createRequire as requireOf } from 'node:module';\nconst require = requireOf(import.meta.url);",
+    },
+  });
+  writeFileSync(join(root, target, 'packages.json'), `${JSON.stringify(packagesIn(metafile), undefined, 2)}\n`);
+}
+
+/** Folders of the packages that are in a bundle: image.ts names them to scanners, with their licences. */
+function packagesIn({ outputs }: Metafile): string[] {
+  const files = Object.values(outputs).flatMap(({ inputs }) => Object.keys(inputs));
+  const folders = files.flatMap((file) => /^.*node_modules\/(?:@[^/]+\/)?[^/]+/.exec(file)?.[0] ?? []);
+  return [...new Set(folders)].sort();
+}
 
 const wanted = process.argv.slice(2);
 const names = wanted.length > 0 ? wanted : [...readdirSync(join(root, 'services')), 'operations'];
@@ -27,10 +63,11 @@ const names = wanted.length > 0 ? wanted : [...readdirSync(join(root, 'services'
 async function buildOperations(): Promise<void> {
   const target = 'dist/operations';
   rmSync(join(root, target), { recursive: true, force: true });
-  await build({ ...options, entryPoints: ['tools/operations/main.ts'], outfile: join(target, 'main.js') });
+  const one = { ...options, packages: 'external' } as const;
+  await build({ ...one, entryPoints: ['tools/operations/main.ts'], outfile: join(target, 'main.js') });
   for (const entry of globSync('services/*/src/rebuild.ts', { cwd: root })) {
     const outfile = join(target, `rebuild-${entry.split(sep)[1]}.js`);
-    await build({ ...options, entryPoints: [entry], outfile });
+    await build({ ...one, entryPoints: [entry], outfile });
   }
   for (const library of globSync('services/*/library', { cwd: root }))
     cpSync(join(root, library), join(root, target, library), { recursive: true });
@@ -47,18 +84,16 @@ for (const name of names) {
     continue;
   }
   rmSync(join(root, 'dist', name), { recursive: true, force: true });
-  await build({ ...options, entryPoints: [entry], outfile: join('dist', name, 'main.js') });
+  const entries: Record<string, string> = { main: entry };
   // Commands beside the service: in a pod, node rebuild.js.
   for (const [command, source] of Object.entries({ rebuild: 'rebuild.ts', load: 'load-cli.ts' })) {
-    const entry = join('services', name, 'src', source);
-    if (!existsSync(join(root, entry))) continue;
-    await build({ ...options, entryPoints: [entry], outfile: join('dist', name, `${command}.js`) });
+    const path = join('services', name, 'src', source);
+    if (existsSync(join(root, path))) entries[command] = path;
   }
   // Threads of their own start from files of their own, beside the bundle.
-  for (const worker of globSync(join('services', name, 'src/**/*.worker.ts'), { cwd: root })) {
-    const outfile = join('dist', name, basename(worker).replace(/\.ts$/, '.js'));
-    await build({ ...options, entryPoints: [worker], outfile });
-  }
+  for (const worker of globSync(join('services', name, 'src/**/*.worker.ts'), { cwd: root }))
+    entries[basename(worker, '.ts')] = worker;
+  await buildService(join('dist', name), entries);
   // What reflection tells clients, read from beside the bundle.
   copyFileSync(join(root, 'proto/gen/image.binpb'), join(root, 'dist', name, 'image.binpb'));
   // SQL is read at start, from beside the bundle.

@@ -1,6 +1,7 @@
 // What goes into the image of a service or of operations: node tools/build/image.ts <service> <folder>; run by deploy/docker/Dockerfile after the build.
-// The bundle, what is read from beside it, and of node_modules the packages the bundle imports with what those need. An image of
-// all packages would be several times as large, and a scanner would find faults of programs that are not run.
+// The bundle, what is read from beside it, and of node_modules the packages the bundle imports with what those need; of packages in
+// the bundle what names them and their licence. An image of all packages would be several times as large, and a scanner would find
+// faults of programs that are not run.
 import {
   copyFileSync,
   cpSync,
@@ -45,20 +46,37 @@ if (!existsSync(join(bundle, 'main.js')))
 /** What only people, compilers and tests of others read. */
 const UNREAD = /^(node_modules|tests?|__tests__|\.github)$|\.(d\.[cm]?ts|map|md|markdown)$/i;
 
+/** What a package in the bundle is, and its licence. */
+const PAPERS = /^(package\.json|(licen[cs]e|notice|copying)([.-].*)?)$/i;
+
 const packageAt = (folder: string) => JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as PackageFile;
 const manifest = packageAt(root);
 // Besides main.js there may be workers.
 const scripts = readdirSync(bundle).filter((name) => name.endsWith('.js'));
 const imported = await packagesOf(scripts.map((name) => join(bundle, name)));
 const folders = closure(imported);
+const bundled = packagesInBundle().filter((folder) => !folders.includes(folder));
 
 rmSync(target, { recursive: true, force: true });
 mkdirSync(target, { recursive: true });
 cpSync(bundle, target, { recursive: true });
 for (const folder of folders) copyPackage(folder, join(target, relative(root, folder)));
+for (const folder of bundled) copyPapers(folder, join(target, relative(root, folder)));
 writeFileSync(join(target, 'package.json'), `${JSON.stringify(ownManifest(), undefined, 2)}\n`);
-writeFileSync(join(target, 'node_modules/.package-lock.json'), `${JSON.stringify(lockOf(folders))}\n`);
-console.log(`${service}: ${imported.length} packages imported, ${folders.length} in the image`);
+writeFileSync(
+  join(target, 'node_modules/.package-lock.json'),
+  `${JSON.stringify(lockOf([...folders, ...bundled].sort()))}\n`,
+);
+console.log(
+  `${service}: ${bundled.length} packages in the bundle, ${imported.length} imported, ${folders.length} beside it`,
+);
+
+/** Folders of those that are part of the bundle (build.ts); operations has none. */
+function packagesInBundle(): string[] {
+  const file = join(bundle, 'packages.json');
+  if (!existsSync(file)) return [];
+  return (JSON.parse(readFileSync(file, 'utf8')) as string[]).map((folder) => join(root, folder));
+}
 
 /** Names of the packages that bundles import. */
 async function packagesOf(files: string[]): Promise<string[]> {
@@ -120,6 +138,11 @@ function copyPackage(from: string, to: string): void {
   }
 }
 
+function copyPapers(from: string, to: string): void {
+  mkdirSync(to, { recursive: true });
+  for (const name of readdirSync(from)) if (PAPERS.test(name)) place(realpathSync(join(from, name)), join(to, name));
+}
+
 /** `--link` is for tests: the same files, without writing hundreds of megabytes. Another file system gets a copy. */
 function place(from: string, to: string): void {
   try {
@@ -132,7 +155,10 @@ function place(from: string, to: string): void {
 }
 
 function ownManifest(): object {
-  const dependencies = Object.fromEntries(imported.map((name) => [name, manifest.dependencies?.[name] ?? '*']));
+  const ours = bundled.map((folder) => relative(join(root, 'node_modules'), folder));
+  const direct = ours.filter((name) => manifest.dependencies?.[name] !== undefined);
+  const names = [...new Set([...imported, ...direct])].sort();
+  const dependencies = Object.fromEntries(names.map((name) => [name, manifest.dependencies?.[name] ?? '*']));
   return {
     name: `@recur/${service}`,
     version: manifest.version,

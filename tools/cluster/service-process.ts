@@ -24,7 +24,7 @@ export function serviceSpec(options: ServiceProcessOptions): ChildSpec {
   return {
     name,
     command: pinnedNode(),
-    args: ['--enable-source-maps', mainOf(service, distDir)],
+    args: [mainOf(service, distDir)],
     env: { ...plainEnv(), ...env },
     logFile,
     detached,

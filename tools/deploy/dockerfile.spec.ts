@@ -22,7 +22,7 @@ test('both stages stand on the Node that package.json pins, by exact version', (
 test('it runs as the user the manifests name, gets signals itself, and starts no shell', () => {
   expect(of('USER')).toEqual([`${USER}:${USER}`]);
   const [entry = ''] = of('ENTRYPOINT');
-  expect(JSON.parse(entry)).toEqual(['node', '--enable-source-maps', 'main.js']);
+  expect(JSON.parse(entry)).toEqual(['node', 'main.js']);
   expect(of('CMD')).toEqual([]);
   expect(of('STOPSIGNAL')).toEqual(['SIGTERM']);
 });

@@ -119,7 +119,7 @@ export function serviceIn(
   const { env, writable, logFile } = options;
   return {
     name: service,
-    ...confined(tree, writable, ['--enable-source-maps', 'main.js']),
+    ...confined(tree, writable, ['main.js']),
     env: { PATH: '/usr/bin:/bin', HOME: '/nonexistent', TMPDIR: writable[0] ?? '/nonexistent', ...env },
     logFile,
     ready: () => saysOk(`http://127.0.0.1:${env.HTTP_PORT}/readyz`),

@@ -167,7 +167,7 @@ function loadHistory(): object {
   return {
     name: 'load-history',
     image: 'recur/analytics',
-    command: ['node', '--enable-source-maps', 'load.js'],
+    command: ['node', 'load.js'],
     args: ['--help'],
     envFrom: [{ configMapRef: { name: 'recur-config' } }],
     env: [

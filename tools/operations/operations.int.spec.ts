@@ -30,7 +30,7 @@ let backups: string;
 const envOf = ({ nats, redis }: typeof servers) => ({ NATS_URL: nats.url, REDIS_URL: redis.url });
 
 async function operations(args: string[], env: Record<string, string> = envOf(servers)) {
-  const { command, args: all, cwd } = confined(tree, [backups], ['--enable-source-maps', 'main.js', ...args]);
+  const { command, args: all, cwd } = confined(tree, [backups], ['main.js', ...args]);
   const surroundings = { PATH: '/usr/bin:/bin', HOME: '/nonexistent', TMPDIR: '/nonexistent', ...env };
   const child = spawn(command, all, { cwd, env: surroundings, stdio: ['ignore', 'pipe', 'pipe'] });
   const [said, complained, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]);

@@ -1,42 +1,37 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BinaryReader } from '@bufbuild/protobuf/wire';
-import type { Server, ServerDuplexStream, ServiceDefinition, UntypedServiceImplementation } from '@grpc/grpc-js';
-import { ReflectionService } from '@grpc/reflection';
-import type { RawCall } from './call.ts';
+import type { Server } from '@grpc/grpc-js';
 import type { RpcError } from './errors.ts';
 import type { Gate } from './gate.ts';
+import { addLate, TWO_WAYS } from './late.ts';
 import { toStatus } from './status-details.ts';
 
 /**
  * Serves reflection (v1 and v1alpha) from buf's image, for callers with a good token. Built from ts-proto's definitions it
  * would list nothing.
  */
-export function addReflection(server: Server, services: readonly string[], gate: Gate, image = findImage()): void {
-  const definitions = { image: { fileDescriptorProtos: splitImage(image) } };
-  const reflection = new ReflectionService(
-    definitions as unknown as ConstructorParameters<typeof ReflectionService>[0],
-    {
-      services: [...services],
-    },
-  );
-  // The library registers its own handlers; each is put behind the gate.
-  const register = (definition: ServiceDefinition, implementation: UntypedServiceImplementation) => {
-    const guarded: UntypedServiceImplementation = {};
-    for (const [name, handler] of Object.entries(implementation)) {
-      guarded[name] = (raw: RawCall & ServerDuplexStream<unknown, unknown>) => {
+export function addReflection(server: Server, services: readonly string[], gate: Gate, image = findImage): void {
+  for (const version of ['v1', 'v1alpha']) {
+    addLate(server, {
+      name: `grpc.reflection.${version}.ServerReflection`,
+      methods: { ServerReflectionInfo: TWO_WAYS },
+      load: async (registry) => {
+        const { ReflectionService } = await import('@grpc/reflection');
+        const definitions = { image: { fileDescriptorProtos: splitImage(image()) } };
+        new ReflectionService(definitions as unknown as ConstructorParameters<typeof ReflectionService>[0], {
+          services: [...services],
+        }).addToServer(registry);
+      },
+      enter: (call) => {
         try {
-          gate.authenticate(raw);
+          gate.authenticate(call);
         } catch (error) {
-          raw.emit('error', toStatus(error as RpcError));
-          return;
+          throw toStatus(error as RpcError);
         }
-        (handler as (call: typeof raw) => void)(raw);
-      };
-    }
-    server.addService(definition, guarded);
-  };
-  reflection.addToServer({ addService: register } as unknown as Server);
+      },
+    });
+  }
 }
 
 /** The files of a FileDescriptorSet (field 1), each as it is. */

@@ -1,10 +1,10 @@
 import { Server, ServerCredentials } from '@grpc/grpc-js';
-import { HealthImplementation } from 'grpc-health-check';
 import type { Registry } from 'prom-client';
 import type { Logger } from '#lib/telemetry/logger.ts';
 import { adapt, readable } from './adapt.ts';
 import { releaseEndedCalls } from './ended-calls.ts';
 import { Gate } from './gate.ts';
+import { Health } from './health.ts';
 import { addReflection } from './reflection.ts';
 import type { RpcService } from './service.ts';
 import type { ApiTokens } from './tokens.ts';
@@ -27,7 +27,7 @@ export interface RpcServerOptions {
 /** The gRPC server of a process. Health needs no token; everything else does. */
 export class RpcServer {
   readonly #server: Server;
-  readonly #health = new HealthImplementation();
+  readonly #health = new Health();
   readonly #options: RpcServerOptions;
   #port = 0;
 
@@ -47,7 +47,7 @@ export class RpcServer {
     const gate = new Gate(tokens, logger, registry, options.defaultDeadlineMs ?? 30_000);
     for (const service of services) this.#server.addService(readable(service.definition), adapt(service, gate));
     this.#health.addToServer(this.#server);
-    if (reflection) addReflection(this.#server, [...services.map(({ name }) => name), 'grpc.health.v1.Health'], gate);
+    if (reflection) addReflection(this.#server, [...services.map(({ name }) => name), Health.service], gate);
     this.setServing(false);
   }
 
@@ -71,8 +71,8 @@ export class RpcServer {
   /** What health checks are told, for the server and for each service. */
   setServing(serving: boolean): void {
     const state = serving ? 'SERVING' : 'NOT_SERVING';
-    this.#health.setStatus('', state);
-    for (const { name } of this.#options.services) this.#health.setStatus(name, state);
+    this.#health.set('', state);
+    for (const { name } of this.#options.services) this.#health.set(name, state);
   }
 
   /** Takes no new calls, lets those under way end; after `graceMs` they are cut. */

@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
+import { sourceStack } from './stack.ts';
 import { traceFields } from './trace.ts';
 
 export type { Logger };
@@ -33,8 +34,17 @@ export function createLogger({ service, replica, level, destination }: LoggerOpt
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label: string) => ({ level: label }) },
     mixin: traceFields,
+    serializers: { err: errorFields },
     redact: { paths: HIDDEN.flatMap((field) => [field, `*.${field}`]), censor: '[hidden]' },
   };
   // Synchronous, so that the last words before an exit are not lost.
   return pino(options, destination ?? pino.destination({ dest: 1, sync: true }));
+}
+
+/** Errors, and errors only, have stacks. */
+function errorFields(error: Error): unknown {
+  const fields: unknown = pino.stdSerializers.err(error);
+  return fields instanceof Object && 'stack' in fields
+    ? { ...fields, stack: sourceStack(String(fields.stack)) }
+    : fields;
 }

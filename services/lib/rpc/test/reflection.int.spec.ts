@@ -147,4 +147,31 @@ describe('health', () => {
     server.setServing(false);
     expect(await check(SERVICE)).toBe(2);
   });
+
+  test('is watched and listed, as the library has it', async () => {
+    const bytes = (value: Buffer) => value;
+    const request = Buffer.from(new BinaryWriter().uint32(10).string(SERVICE).finish());
+    const watching = client.makeServerStreamRequest('/grpc.health.v1.Health/Watch', bytes, bytes, request);
+    const seen: (number | undefined)[] = [];
+    const cancelled = new Promise<ServiceError>((resolve) => watching.on('error', resolve));
+    await new Promise<void>((resolve) => {
+      watching.on('data', (answer: Buffer) => {
+        seen.push(answer.at(1));
+        if (seen.length === 1) server.setServing(true);
+        else resolve();
+      });
+    });
+    expect(seen).toEqual([2, 1]);
+    watching.cancel();
+    expect((await cancelled).code).toBe(status.CANCELLED);
+    const listed = await new Promise<Buffer>((resolve, reject) => {
+      client.makeUnaryRequest('/grpc.health.v1.Health/List', bytes, bytes, Buffer.alloc(0), (error, answer) =>
+        error ? reject(error) : resolve(answer as Buffer),
+      );
+    });
+    expect(listed.toString()).toContain(SERVICE);
+    const { service } = await import('grpc-health-check');
+    expect(Object.keys(service).sort()).toEqual(['Check', 'List', 'Watch']);
+    server.setServing(false);
+  });
 });
