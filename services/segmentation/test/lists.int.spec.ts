@@ -117,6 +117,26 @@ test('by customer id or identifier, once whatever is repeated; a segment reads i
   await expect.poll(async () => (await added()).customers).toBe(1);
 });
 
+test('a merge taken back: each is on the lists they were put on, also while they were one', async () => {
+  const [an, bo] = [await signUp('an'), await signUp('bo')];
+  const inVip = Segment.fromPartial({ id: 'vip', rule: { list: { id: 'vips' } } });
+  await api.createCustomerList({ customerList: CustomerList.fromPartial({ id: 'vips' }), requestId: 'vips' });
+  await api.createSegment({ segment: inVip, requestId: 'vip' });
+  await api.addListMembers({ listId: 'guests', members: [byId(an)], requestId: 'an' });
+  await eventually(an, ['invited']);
+  const merge = { customerId: an, otherCustomerId: bo, reason: 'ticket 2', requestId: 'merge-an-bo' };
+  const { customerId: one } = await identity.mergeCustomers(merge);
+  await eventually(one, ['invited']);
+  await expect.poll(() => segmentsOf(bo), { timeout: 10_000, interval: 20 }).toEqual(['invited']);
+  await api.addListMembers({ listId: 'vips', members: [byId(bo)], requestId: 'bo' });
+  await eventually(one, ['invited', 'vip']);
+
+  await identity.unmerge({ customerId: one === an ? bo : an, reason: 'ticket 3', requestId: 'apart' });
+  await eventually(an, ['invited']);
+  await eventually(bo, ['vip']);
+  await api.deleteSegment({ id: 'vip', revision: 0, requestId: '' });
+});
+
 test('bad members are refused with their place; a list in use stays; another of its name begins empty', async () => {
   const bad = { listId: 'guests', members: [byId(''), { key: undefined }], requestId: 'two words' };
   await expect(api.addListMembers(bad)).rejects.toMatchObject({
@@ -144,5 +164,5 @@ test('bad members are refused with their place; a list in use stays; another of 
     .toBe(true);
   await api.createCustomerList({ customerList: CustomerList.fromPartial({ id: 'guests' }), requestId: 'again' });
   const { matched, evaluated } = await api.evaluateSegment({ segment: onList, sampleSize: 0 });
-  expect([matched, evaluated]).toEqual([0, 2]);
+  expect([matched, evaluated]).toEqual([0, 4]);
 });

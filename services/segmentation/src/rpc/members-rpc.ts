@@ -67,16 +67,20 @@ export class MembersRpc {
     if (wrong.length > 0) throw invalidArgument(wrong);
     const { createTimeMs } = await this.#parts.lists.get(listId);
     const found = await this.#customers(members, call);
-    const customers = new Set(found.filter((id) => id !== ''));
     const unknown = found.flatMap((id, i) => (id === '' ? [i] : []));
+    // A customer who was merged is told by the id they were asked for with: when the merge is taken back, it is theirs.
+    const named = members.flatMap(({ key }, i) => {
+      const id = key?.$case === 'customerId' ? key.value : (found[i] as string);
+      return found[i] === '' ? [] : [id];
+    });
     const timeMs = await this.#parts.states.clock();
     const trait = { name: listTrait(listId), json: Buffer.from(what === 'add' ? String(createTimeMs) : 'null') };
     const prefix = `list/${listId}/${what}/${requestId}`;
     await this.#write(
-      [...customers].map((id) => eventOf(id, `${prefix}/${id}`, trait, timeMs)),
+      [...new Set(named)].map((id) => eventOf(id, `${prefix}/${id}`, trait, timeMs)),
       timeMs,
     );
-    return { customers: customers.size, unknown };
+    return { customers: new Set(found.filter((id) => id !== '')).size, unknown };
   }
 
   /** Who is meant at each place; empty: nobody known. */
