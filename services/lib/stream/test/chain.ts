@@ -79,3 +79,20 @@ export const second: StageSpec<Seen> = {
   codec: ending,
   processor: hashing(RecordKind.RECORD_KIND_SEGMENT),
 };
+
+/** The first stage, with outside work at every fourth record of a customer, under a key of its own; `begin` is told of it. */
+export const working = (begin: (key: string, recovered: boolean) => void): StageSpec<Seen> => {
+  const processor = hashing(RecordKind.RECORD_KIND_PROFILE);
+  const process: Processor<Seen>['process'] = (state, input, ctx, out) => {
+    const next = processor.process(state, input, ctx, out);
+    if (next !== undefined && next.count % 4 === 0) out.setPending(`${ctx.customerId}.${next.count}`, Buffer.of(1));
+    return next;
+  };
+  return {
+    ...first,
+    processor: { ...processor, process },
+    onPending: (work) => {
+      for (const { key, recovered } of work) begin(key, recovered);
+    },
+  };
+};

@@ -1,4 +1,5 @@
 // A replica that runs the two test stages, for the conformance suite to kill, pause and starve.
+import { appendFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { connect } from '@nats-io/transport-node';
 import { Redis } from 'ioredis';
@@ -6,7 +7,7 @@ import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { startStage } from '../stage.ts';
 import type { ClockMode } from '../steps.ts';
-import { first, second } from './chain.ts';
+import { first, second, working } from './chain.ts';
 
 const env = (name: string): string => process.env[name] ?? '';
 const nats = await connect({
@@ -30,8 +31,11 @@ const options = {
   replicaId: env('REPLICA_ID'),
   logger,
 };
+/** Written at once: the process may be killed the moment after. */
+const begun = env('BEGUN_FILE');
+const note = (key: string, recovered: boolean) => appendFileSync(begun, `${key} ${recovered ? 'again' : 'new'}\n`);
 const stages = await Promise.all([
-  startStage(first, { ...options, registry: new Registry() }),
+  startStage(begun === '' ? first : working(note), { ...options, registry: new Registry() }),
   startStage(second, { ...options, registry: new Registry() }),
 ]);
 
