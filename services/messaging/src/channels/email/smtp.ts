@@ -1,4 +1,4 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { createTransport } from 'nodemailer';
 import type { CallResult } from '../channel.ts';
 import type { Mail } from './message.ts';
@@ -29,8 +29,7 @@ export class SmtpTransport {
     this.pool = createPool(options);
     this.callMs = options.callMs ?? 60_000;
     this.pool.use('stream', (mail, done) => {
-      watchStream(mail as unknown as WatchedMail);
-      done();
+      inOnePiece(mail as unknown as WatchedMail).then(() => done(), done);
     });
   }
 
@@ -89,17 +88,18 @@ interface StreamWatch {
 
 interface WatchedMail {
   readonly data: { readonly [WATCH]?: StreamWatch };
-  readonly message: { createReadStream(): Readable };
+  readonly message: { build(): Promise<Buffer>; createReadStream(): Readable };
 }
 
-/** Keeps the streams the message is read from: as long as none was read, not a byte of it has left. */
-function watchStream({ data, message }: WatchedMail): void {
-  const watch = data[WATCH];
-  if (!watch) return;
-  const create = message.createReadStream.bind(message);
+/**
+ * The message is written before it is sent, or it would leave in nine pieces, and wake the server for each. Keeps the streams it
+ * is read from: as long as none was read, not a byte of it has left.
+ */
+async function inOnePiece({ data, message }: WatchedMail): Promise<void> {
+  const bytes = await message.build();
   message.createReadStream = () => {
-    const stream = create();
-    watch.streams.push(stream);
+    const stream = Readable.from(bytes);
+    data[WATCH]?.streams.push(stream);
     return stream;
   };
 }
