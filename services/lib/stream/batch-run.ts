@@ -11,11 +11,13 @@ import {
   SWEEP_KIND,
   type Sweep,
 } from './batch.ts';
-import { bodyOf, type LogRecord } from './frames.ts';
-import type { ActiveDefinition, Context, Effects, Input, Processor } from './processor.ts';
+import type { LogRecord } from './frames.ts';
+import { Given, placeOf } from './given.ts';
+import type { ActiveDefinition, Context, Effects, Processor } from './processor.ts';
 import { departedOf } from './restart.ts';
 import type { Entry } from './states.ts';
 import type { Step } from './steps.ts';
+import { sweptTogether } from './sweeps.ts';
 import { splitTimerKey, TimerBook, timerKey } from './timers.ts';
 
 /** What outlives a run: the definitions in force, and who still has to hear of them. */
@@ -26,15 +28,6 @@ export interface InForce<S, D> {
   define(def: ActiveDefinition): boolean;
   encodeState(state: S): Uint8Array;
   decodeState(bytes: Uint8Array): S;
-}
-
-/** Changes visited in one pass over the customers: what one chunk of them may give at most is bounded. */
-const SWEPT_TOGETHER = 64;
-
-/** Those at the front that stand at the same customer: a burst of changes visits everybody once, not once each. */
-function sweptTogether(sweeps: readonly Sweep[]): Sweep[] {
-  const end = sweeps.findIndex((s) => s.cursor !== sweeps[0]?.cursor);
-  return sweeps.slice(0, Math.min(end < 0 ? sweeps.length : end, SWEPT_TOGETHER));
 }
 
 /** How long a timer waits for the history of its customer. */
@@ -379,37 +372,4 @@ export class BatchRun<S, D> implements Effects, Context<D> {
   deadLetter(reason: string): void {
     this.refusal = reason;
   }
-}
-
-/** The record at hand, as processors are given it; one for all. */
-class Given implements Input {
-  kind: RecordKind = RecordKind.RECORD_KIND_UNSPECIFIED;
-  bytes: Uint8Array = NOTHING;
-  from = 0;
-  to = 0;
-  seq = 0;
-  index = 0;
-  private record: LogRecord | undefined;
-
-  turnTo(record: LogRecord, { seq, index }: Step): void {
-    const { bytes, from, to } = bodyOf(record);
-    this.record = record;
-    this.kind = record.kind;
-    this.bytes = bytes;
-    this.from = from;
-    this.to = to;
-    this.seq = seq;
-    this.index = index;
-  }
-
-  get body(): Uint8Array {
-    return this.record?.body ?? NOTHING;
-  }
-}
-
-const NOTHING = new Uint8Array(0);
-
-/** Names a record among those of a batch. */
-function placeOf({ seq, index }: Step, { originSeq, kind }: LogRecord): string {
-  return `${seq}/${index}/${originSeq}/${kind}`;
 }
