@@ -46,8 +46,8 @@ function scenarios(most, make) {
       {
         ...make(rate, exec),
         exec,
-        // Enough for a third of a second each: making more takes k6 the time in which calls are due.
-        preAllocatedVUs: Math.max(2, Math.ceil(rate / 3)),
+        // Enough for a second each, made before the load begins: making more takes k6 the time in which calls are due.
+        preAllocatedVUs: Math.max(2, Math.ceil(rate)),
         maxVUs: Math.max(20, Math.ceil(rate)),
         gracefulStop: '10s',
       },
