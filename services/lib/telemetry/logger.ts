@@ -41,10 +41,9 @@ export function createLogger({ service, replica, level, destination }: LoggerOpt
   return pino(options, destination ?? pino.destination({ dest: 1, sync: true }));
 }
 
-/** Errors, and errors only, have stacks. */
+/** What pino tells of an error, with its stack in our sources. */
 function errorFields(error: Error): unknown {
   const fields: unknown = pino.stdSerializers.err(error);
-  return fields instanceof Object && 'stack' in fields
-    ? { ...fields, stack: sourceStack(String(fields.stack)) }
-    : fields;
+  if (!(fields instanceof Object && 'stack' in fields && typeof fields.stack === 'string')) return fields;
+  return { ...fields, stack: sourceStack(fields.stack) };
 }
