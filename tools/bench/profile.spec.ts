@@ -1,6 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { build } from 'esbuild';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { profileText, readProfiles } from './profile.ts';
 
@@ -39,6 +41,31 @@ test('counts the own time of functions and packages, not that of waiting', () =>
       { what: '@scope/parser', us: 200 },
     ],
   });
+});
+
+test('a package in a bundle has its name, as one beside it', async () => {
+  const home = join(dir, 'bundled');
+  const lib = join(home, 'node_modules/@scope/inside');
+  mkdirSync(lib, { recursive: true });
+  mkdirSync(join(home, 'ingest'));
+  writeFileSync(join(lib, 'index.js'), 'export function inner() { return globalThis.performance.now(); }');
+  const outfile = join(home, 'dist/ingest/main.js');
+  const contents = "import { inner } from '@scope/inside'; console.log(inner());";
+  const stdin = { contents, resolveDir: home };
+  await build({ stdin, outfile, absWorkingDir: home, bundle: true, format: 'esm', sourcemap: 'linked' });
+  const lines = readFileSync(outfile, 'utf8').split('\n');
+  const lineNumber = lines.findIndex((line) => line.includes('function inner'));
+  const place = {
+    lineNumber,
+    columnNumber: lines[lineNumber]?.indexOf('inner') ?? -1,
+    url: pathToFileURL(outfile).href,
+  };
+  const nodes = [{ id: 1, callFrame: { functionName: 'inner', ...place } }];
+  const profile = { startTime: 0, nodes, samples: [1, 1], timeDeltas: [0, 100] };
+  writeFileSync(join(home, 'ingest', 'CPU.1.cpuprofile'), JSON.stringify(profile));
+  const [ingest] = readProfiles(home);
+  expect(ingest?.places.map(({ what }) => what)).toEqual(['@scope/inside']);
+  expect(ingest?.functions.map(({ what }) => what)).toEqual(['inner @scope/inside:1']);
 });
 
 test('only what ran within the windows counts', () => {

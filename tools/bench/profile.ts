@@ -1,8 +1,8 @@
 // Where the time of processes went, from .cpuprofile files: node tools/bench/profile.ts DIR [how many lines]
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { SourceMap } from 'node:module';
 import { basename, dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { mapOf } from '#lib/telemetry/stack.ts';
 import { ROOT } from '#tools/servers/node.ts';
 
 interface CallFrame {
@@ -62,7 +62,6 @@ function summarise(name: string, profile: CpuProfile, windows: readonly Window[]
     // A sample's time is that until the next; the one before it would be off by one sample either way.
     selfUs.set(id, (selfUs.get(id) ?? 0) + (profile.timeDeltas[i + 1] ?? 0));
   });
-  const maps = new SourceMaps();
   const functions = new Map<string, number>();
   const places = new Map<string, number>();
   let busyUs = 0;
@@ -70,7 +69,7 @@ function summarise(name: string, profile: CpuProfile, windows: readonly Window[]
     const us = selfUs.get(id) ?? 0;
     if (us === 0 || callFrame.functionName === '(idle)') continue;
     busyUs += us;
-    const place = maps.placeOf(callFrame);
+    const place = placeOf(callFrame);
     add(functions, `${callFrame.functionName || '(anonymous)'} ${place.line}`, us);
     add(places, place.file, us);
   }
@@ -85,30 +84,20 @@ function ranked(spent: Map<string, number>): Spent[] {
   return [...spent].map(([what, us]) => ({ what, us })).sort((a, b) => b.us - a.us);
 }
 
-/** Places in bundles as places in our sources; packages by their name. */
-class SourceMaps {
-  readonly #maps = new Map<string, SourceMap | undefined>();
+/** The package a file belongs to. */
+const PACKAGE = /node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*node_modules)/;
 
-  placeOf({ url, lineNumber, columnNumber }: CallFrame): { line: string; file: string } {
-    if (url === '') return { line: '', file: '(V8 and native code)' };
-    if (url.startsWith('node:')) return { line: `${url}:${lineNumber + 1}`, file: 'node: (the runtime)' };
-    const path = url.startsWith('file:') ? fileURLToPath(url) : url;
-    const [, packageName] = /node_modules\/((?:@[^/]+\/)?[^/]+)\/(?!.*node_modules)/.exec(path) ?? [];
-    if (packageName !== undefined) return { line: `${packageName}:${lineNumber + 1}`, file: packageName };
-    const entry = this.#mapOf(path)?.findEntry(lineNumber, columnNumber);
-    const source = entry !== undefined && 'originalSource' in entry ? entry.originalSource : undefined;
-    const file = source === undefined ? path : sourcePath(path, source);
-    const line = entry !== undefined && 'originalLine' in entry ? entry.originalLine : lineNumber;
-    return { line: `${relative(ROOT, file)}:${line + 1}`, file: relative(ROOT, file) };
-  }
-
-  #mapOf(path: string): SourceMap | undefined {
-    if (!this.#maps.has(path)) {
-      const file = `${path}.map`;
-      this.#maps.set(path, existsSync(file) ? new SourceMap(JSON.parse(readFileSync(file, 'utf8'))) : undefined);
-    }
-    return this.#maps.get(path);
-  }
+/** A place in a bundle as a place in our sources; packages, in the bundle or beside it, by their name. */
+function placeOf({ url, lineNumber, columnNumber }: CallFrame): { line: string; file: string } {
+  if (url === '') return { line: '', file: '(V8 and native code)' };
+  if (url.startsWith('node:')) return { line: `${url}:${lineNumber + 1}`, file: 'node: (the runtime)' };
+  const path = url.startsWith('file:') ? fileURLToPath(url) : url;
+  const entry = mapOf(path)?.findEntry(lineNumber, columnNumber);
+  const mapped = entry !== undefined && 'originalSource' in entry ? entry : undefined;
+  const file = mapped === undefined ? path : sourcePath(path, mapped.originalSource);
+  const line = (mapped?.originalLine ?? lineNumber) + 1;
+  const name = PACKAGE.exec(file)?.[1] ?? relative(ROOT, file);
+  return { line: `${name}:${line}`, file: name };
 }
 
 /** Sources are named from where the bundle was built; what was measured is a copy of it. */

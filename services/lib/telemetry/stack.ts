@@ -15,15 +15,17 @@ const maps = new Map<string, SourceMap | undefined>();
  */
 export function sourceStack(stack: string): string {
   return stack.replace(FRAME, (place, url: string, line: string, column: string) => {
-    const entry = mapOf(url)?.findEntry(Number(line) - 1, Number(column) - 1);
+    const path = fileURLToPath(url);
+    const entry = mapOf(path)?.findEntry(Number(line) - 1, Number(column) - 1);
     if (entry === undefined || !('originalSource' in entry)) return place;
-    return `${sourceOf(url, entry.originalSource)}:${entry.originalLine + 1}:${entry.originalColumn + 1}`;
+    return `${sourceOf(path, entry.originalSource)}:${entry.originalLine + 1}:${entry.originalColumn + 1}`;
   });
 }
 
-function mapOf(url: string): SourceMap | undefined {
-  if (!maps.has(url)) maps.set(url, read(`${fileURLToPath(url)}.map`));
-  return maps.get(url);
+/** Of a bundle, by its path; undefined where there is none beside it. Each is read once. */
+export function mapOf(path: string): SourceMap | undefined {
+  if (!maps.has(path)) maps.set(path, read(`${path}.map`));
+  return maps.get(path);
 }
 
 function read(path: string): SourceMap | undefined {
@@ -35,5 +37,5 @@ function read(path: string): SourceMap | undefined {
 }
 
 /** Sources are named from the map's folder, dist/<service>: from the root of the repository they are the same everywhere. */
-const sourceOf = (url: string, source: string): string =>
-  relative(join(dirname(fileURLToPath(url)), '../..'), join(dirname(fileURLToPath(url)), source));
+const sourceOf = (path: string, source: string): string =>
+  relative(join(dirname(path), '../..'), join(dirname(path), source));
