@@ -3,9 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type MailboxServer, startMailbox } from '#tools/mailbox/process.ts';
 import { type NatsOptions, type NatsServer, startNats } from '#tools/servers/nats.ts';
+import { privatePort } from '#tools/servers/ports.ts';
 import { type RedisOptions, startRedis } from '#tools/servers/redis.ts';
 import type { Server } from '#tools/servers/server.ts';
 import { deleteWithUs } from '#tools/servers/watchdog.ts';
+
+/** A port where nobody listens, and nobody who asks the system for one will: for a server that a test starts later. */
+export const quietPort: () => Promise<number> = privatePort;
 
 /** Which servers a test wants; `true` or settings of its own. */
 export interface Wanted {

@@ -94,7 +94,7 @@ function partsFor(channel: string) {
     content: { ...content, parameters: { code: '{{ journey.code }}' } },
   });
   const large = Template.fromPartial({ id: 'large', channel, content: { ...content, text: '{{ "x" }}'.repeat(5000) } });
-  return { writer: writerWith([coupon, large]), tokens, links, connections: 8, perSecond: 5000, callMs: 5000 };
+  return { writer: writerWith([coupon, large]), tokens, links, connections: 8, perSecond: 5000 };
 }
 
 describe.concurrent.each(PROVIDERS)('push by $name', ({ name, open, address, gone, goneReason, badKey }) => {
@@ -251,7 +251,7 @@ describe('the HTTP/2 client', () => {
     const server = createServer();
     server.on('stream', answer);
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const client = new H2Client(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, 400);
+    const client = new H2Client(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, 2000);
     closing.push(
       () => server.close(),
       () => client.close(),

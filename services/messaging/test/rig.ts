@@ -1,6 +1,4 @@
-import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { Redis } from 'ioredis';
@@ -21,7 +19,6 @@ import { type SpawnedService, spawnService, testSecrets } from '#tools/testkit/s
 import { ASK, journey, profile, segmentation } from './upstream.ts';
 
 const PARTITIONS = 2;
-const ROOT = join(import.meta.dirname, '../../..');
 
 interface MailSummary {
   readonly ID: string;
@@ -50,8 +47,6 @@ export class Rig {
 
   /** @param more settings of the service, beside where its servers are */
   static async start(more: Readonly<Record<string, string>> = {}): Promise<Rig> {
-    // What is tested is what is shipped: the bundle.
-    execFileSync(process.execPath, [join(ROOT, 'tools/build/build.ts'), 'messaging'], { cwd: ROOT });
     const servers = await startServers({ nats: true, redis: true, mailbox: true });
     const env = {
       ...{ NATS_URL: servers.nats.url, REDIS_URL: servers.redis.url, PARTITIONS: String(PARTITIONS) },

@@ -146,8 +146,8 @@ it.each(PROVIDERS)('$provider not there: nothing was sent; an answer too late: n
   const simulator = await new Simulator().listen();
   const { url } = simulator;
   const message = { to: '+8613900000001', signature: '小店', template: 'SMS_1', parameters: {}, reference: 'r' };
-  simulator.behave({ latencyMs: [1500, 1500] });
-  const slow = await open({ secret: accessKeySecret, callMs: 300 }, url);
+  simulator.behave({ latencyMs: [4000, 4000] });
+  const slow = await open({ secret: accessKeySecret, callMs: 1500 }, url);
   expect(await slow.send(message)).toMatchObject({ kind: 'lost' });
   await simulator.close();
   const gone = await open({ secret: accessKeySecret }, url);

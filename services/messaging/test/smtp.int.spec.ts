@@ -11,6 +11,7 @@ import { MessagingSettings, Template } from '#gen/recur/messaging/v1/template.ts
 import { KeyRing } from '#lib/seal/keys.ts';
 import { Sealer } from '#lib/seal/sealer.ts';
 import type { OutcomeRecord } from '#lib/stream/processor.ts';
+import { quietPort } from '#tools/testkit/servers.ts';
 import { Composer } from '../src/channels/email/compose.ts';
 import { EmailChannel } from '../src/channels/email/email.ts';
 import { SentLookup } from '../src/channels/email/lookup.ts';
@@ -154,7 +155,8 @@ function open(smtpUrl: string, lookupUrl?: string) {
     append: async (more: readonly OutcomeRecord[]) => void records.push(...more),
   };
   const settled = async (count: number) => {
-    for (let i = 0; i < 1000 && records.length < count; i++) await new Promise((resolve) => setTimeout(resolve, 5));
+    for (const until = Date.now() + 50_000; Date.now() < until && records.length < count; )
+      await new Promise((resolve) => setTimeout(resolve, 5));
     return records.map(({ body }) => Delivery.decode(body));
   };
   return { outbox, handle, settled, begun, composer };
@@ -204,13 +206,13 @@ describe('e-mail over a real SMTP server', () => {
 
   it('keeps a connection while mails come now and then, and ends it when none do', async () => {
     const provider = await new Provider().listen();
-    const transport = new SmtpTransport({ url: provider.smtpUrl, connections: 3, idleMs: 400 });
+    const transport = new SmtpTransport({ url: provider.smtpUrl, connections: 3, idleMs: 2000 });
     closing.push(() => transport.close());
     for (const [pauseMs, connections] of [
       [0, 1],
-      [150, 1],
-      [150, 1],
-      [900, 2],
+      [1200, 1],
+      [1200, 1],
+      [3000, 2],
     ] as const) {
       await new Promise((resolve) => setTimeout(resolve, pauseMs));
       const from = { name: '', address: 'shop@example.com' };
@@ -229,7 +231,7 @@ describe('e-mail over a real SMTP server', () => {
     });
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
     const { port } = silent.server.address() as AddressInfo;
-    const transport = new SmtpTransport({ url: `smtp://127.0.0.1:${port}`, connections: 1, callMs: 300 });
+    const transport = new SmtpTransport({ url: `smtp://127.0.0.1:${port}`, connections: 1, callMs: 2000 });
     closing.push(
       () => new Promise<void>((resolve) => silent.close(() => resolve())),
       () => transport.close(),
@@ -263,13 +265,11 @@ describe('e-mail over a real SMTP server', () => {
   });
 
   it('nobody listens: tried again until somebody does', async () => {
-    const gone = await new Provider().listen();
-    const { port } = new URL(gone.smtpUrl);
-    for (const close of closing.splice(0)) await close();
+    const port = await quietPort();
     const { outbox, handle, settled } = open(`smtp://127.0.0.1:${port}`);
     outbox.accept([work('k1')], handle);
     await new Promise((resolve) => setTimeout(resolve, 150));
-    const back = await new Provider().listen(Number(port));
+    const back = await new Provider().listen(port);
     const [outcome] = await settled(1);
     expect(outcome).toMatchObject({ status: SENT });
     expect(outcome?.attempts).toBeGreaterThan(1);

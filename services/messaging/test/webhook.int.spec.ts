@@ -36,7 +36,6 @@ async function open(more: Partial<ConstructorParameters<typeof WebhookChannel>[0
     connections: 4,
     lookup: here,
     allows: () => true,
-    callMs: 2000,
   };
   const real = new WebhookChannel({ ...parts, ...more });
   closing.push(() => real.close());
@@ -75,7 +74,7 @@ describe('a webhook', () => {
   });
 
   it('429 and 500 are tried again; a lost answer is unknown; each arrives once', async () => {
-    const { simulator, accept, settled } = await open({ callMs: 20_000 });
+    const { simulator, accept, settled } = await open();
     simulator.behave({ seed: 3, throttle: 0.3, fail: 0.1, lose: 0.2 });
     const keys = Array.from({ length: 60 }, (_, i) => `k${i}`);
     accept(keys.map((key) => workFor(key, request('points'))));

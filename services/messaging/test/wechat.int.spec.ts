@@ -21,7 +21,7 @@ async function open(name: Name, { secret = accessKeySecret as string } = {}) {
   const simulator = await new Simulator().listen();
   closing.push(() => simulator.close());
   const app = { id: name === 'wechat_mini' ? wechatMini : wechatAccount, secret };
-  const api = openWechat({ app, connections: 8, callMs: 2000, endpoint: simulator.url });
+  const api = openWechat({ app, connections: 8, endpoint: simulator.url });
   const template = Template.fromPartial({
     ...{ id: 'coupon', name: 'Coupon', channel: name },
     content: {
@@ -130,10 +130,10 @@ it('nobody there: nothing was sent; an answer too late: nobody knows', async () 
   const { path } = WECHAT_KINDS.wechat_mini;
   const simulator = await new Simulator().listen();
   const app = { id: wechatMini, secret: accessKeySecret };
-  const api = openWechat({ app, connections: 1, callMs: 300, endpoint: simulator.url });
+  const api = openWechat({ app, connections: 1, callMs: 1500, endpoint: simulator.url });
   closing.push(() => api.close());
   expect(await api.post(path, body)).toMatchObject({ answer: { errcode: 0 } });
-  simulator.behave({ latencyMs: [1000, 1000] });
+  simulator.behave({ latencyMs: [4000, 4000] });
   expect(await api.post(path, body)).toEqual({ failed: { kind: 'lost', reason: 'wechat TimeoutError' } });
   await simulator.close();
   expect(await api.post(path, body)).toEqual({
