@@ -8,6 +8,8 @@ export default defineConfig({
   oxc: { decorator: { legacy: true, emitDecoratorMetadata: false } },
   test: {
     pool: 'forks',
+    // What is to come to be may take its time on a busy machine; a second is what vitest waits by itself.
+    expect: { poll: { timeout: 15_000 } },
     projects: [
       {
         extends: true,
