@@ -158,7 +158,7 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
       onRefreshed: (took) => seconds.observe(took),
       onError: (error) => this.logger.error({ err: error }, 'rollups'),
     });
-    this.#rollups.start();
+    await this.#rollups.start();
   }
 
   async onApplicationShutdown(): Promise<void> {

@@ -206,4 +206,37 @@ describe('sink', () => {
     clearInterval(timer);
     expect(store.rows.get('events')).toBe(12);
   });
+
+  it('a heap and a slow insert are no stream: afterwards rows wait no longer than before', async () => {
+    let nowMs = 0;
+    let release = (): void => {};
+    const inserts: number[] = [];
+    const store = new FakeStore([]);
+    const insert = store.insert.bind(store);
+    store.insert = async (block) => {
+      inserts.push(nowMs);
+      if (inserts.length === 1) await new Promise<void>((resolve) => (release = resolve));
+      await insert(block);
+    };
+    const sink = await Sink.open({
+      store,
+      limits: { ...LIMITS, rows: 10_000, waitMs: 1_000, busyWaitMs: 3_000, busyRows: 500, offsetMs: 60_000 },
+      now: () => nowMs,
+      refuse: async () => {},
+      onError: () => {},
+    });
+    const row = { kind: 'event' as const, month: 0, lines: 0 };
+    const frame = (records: number) => ({ partition: 0, gap: 1, records: Array.from({ length: records }, () => row) });
+    const [heap, ...stream] = logOf([frame(1_000), ...Array.from({ length: 40 }, () => frame(34))]);
+    await sink.accept([heap as FrameMessage]);
+    for (const one of stream) {
+      nowMs += 100;
+      if (nowMs === 1_600) release();
+      await new Promise((resolve) => setImmediate(resolve));
+      await sink.accept([one]);
+    }
+    expect(inserts.slice(0, 4)).toEqual([0, 1_600, 2_700, 3_800]);
+    await sink.drain();
+    expect(store.rows.get('events')).toBe(1_000 + 40 * 34);
+  });
 });

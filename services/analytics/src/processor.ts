@@ -74,8 +74,8 @@ export class Sink {
   #seen: number;
   #written: number;
   #firstAt: number | undefined;
-  /** Rows of the insert before. */
-  #rowsBefore = 0;
+  /** `#pace` at the insert before. */
+  #paceBefore = 0;
   #offsetAt: number;
   #flushing: Promise<void> | undefined;
   #closed = false;
@@ -130,7 +130,7 @@ export class Sink {
     if (this.#flushing !== undefined) return;
     const { now, limits } = this.#parts;
     const { rows } = this.#builder;
-    const busy = !quiet && Math.min(rows, this.#rowsBefore) >= limits.busyRows;
+    const busy = !quiet && Math.min(this.#pace(), this.#paceBefore) >= limits.busyRows;
     const wait = busy ? limits.busyWaitMs : limits.waitMs;
     const waited = rows > 0 && this.#firstAt !== undefined && now() - this.#firstAt >= wait;
     // Frames without rows: the offset goes on all the same.
@@ -152,6 +152,13 @@ export class Sink {
     await this.#flushing;
   }
 
+  /** Rows in `waitMs`, as they have come since the first of those not inserted: an insert that took long does not make them more. */
+  #pace(): number {
+    const { now, limits } = this.#parts;
+    const ms = this.#firstAt === undefined ? 0 : now() - this.#firstAt;
+    return (this.#builder.rows * limits.waitMs) / Math.max(limits.waitMs, ms);
+  }
+
   #full(): boolean {
     const { rows, bytes } = this.#parts.limits;
     return this.#builder.rows >= rows || this.#builder.bytes >= bytes;
@@ -159,7 +166,7 @@ export class Sink {
 
   #startFlush(): void {
     const through = this.#seen;
-    this.#rowsBefore = this.#builder.rows;
+    this.#paceBefore = this.#pace();
     const refused = this.#builder.refused.splice(0);
     const blocks = this.#builder.take();
     this.#firstAt = undefined;

@@ -108,7 +108,10 @@ export class RollupKeeper {
     this.#parts = parts;
   }
 
-  start(): void {
+  /** Where there are rollups already they may be a little older: a process that comes back has what was written meanwhile to store first. */
+  async start(): Promise<void> {
+    const [made] = await this.#parts.engine.rows<{ some: number }>('SELECT count() > 0 AS some FROM recur.rollups');
+    if (made?.some) this.#notBefore = Date.now() + REST_MS;
     this.#timer = setInterval(() => this.#look(), LOOK_MS);
     this.#timer.unref();
   }
