@@ -39,25 +39,27 @@ import { migrate, readMigrations } from './store/migrate.ts';
 import { applyRetention } from './store/retention.ts';
 import { RollupKeeper, readRollups } from './store/rollups.ts';
 import { sqlFolder } from './store/sql-folders.ts';
-import { ensureViews } from './store/views.ts';
+import { ensureViews, readViews, type ViewSet } from './store/views.ts';
 
 /** Queries under way when the service ends get so long, ms. */
 const QUERY_GRACE_MS = 2_000;
 
 const ENGINE = Symbol('ClickHouse');
+const VIEWS = Symbol('views');
+const VIEWS_FOLDER = sqlFolder(import.meta.dirname, 'views');
 
 /** ClickHouse with its tables and views, open as long as the service lives. */
-async function openStore(config: AnalyticsConfig, logger: Logger): Promise<Engine> {
-  const { deployment, shopTimeZone, retentionMonths, industryLtv } = config;
+async function openStore(config: AnalyticsConfig, viewSet: ViewSet, logger: Logger): Promise<Engine> {
+  const { deployment, retentionMonths } = config;
   const engine = await openEngine(config);
   const ran = await migrate(engine, await readMigrations(sqlFolder(import.meta.dirname, 'migrations')), deployment);
-  const views = await ensureViews(engine, sqlFolder(import.meta.dirname, 'views'), shopTimeZone, {
-    deployment,
-    industryLtv,
-  });
-  await loadCustomerMap(engine, deployment);
-  const retention = await applyRetention(engine, retentionMonths, deployment);
-  logger.info({ version: await engine.version(), migrations: ran, views, retention }, 'ClickHouse open');
+  const views = await ensureViews(engine, VIEWS_FOLDER, viewSet, deployment);
+  const [version, retention] = await Promise.all([
+    engine.version(),
+    applyRetention(engine, retentionMonths, deployment),
+    loadCustomerMap(engine, deployment),
+  ]);
+  logger.info({ version, migrations: ran, views, retention }, 'ClickHouse open');
   return engine;
 }
 
@@ -173,7 +175,13 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
 
 @Module({
   providers: [
-    { provide: ENGINE, inject: [CONFIG, LOGGER], useFactory: openStore },
+    {
+      provide: VIEWS,
+      inject: [CONFIG],
+      useFactory: ({ shopTimeZone, deployment, industryLtv }: AnalyticsConfig) =>
+        readViews(VIEWS_FOLDER, shopTimeZone, { deployment, industryLtv }),
+    },
+    { provide: ENGINE, inject: [CONFIG, VIEWS, LOGGER], useFactory: openStore },
     {
       provide: CustomerMap,
       inject: [ENGINE, CONFIG, LOGGER],
@@ -195,9 +203,8 @@ class Analytics implements OnModuleInit, OnApplicationShutdown {
     },
     {
       provide: Metrics,
-      inject: [ENGINE, CONFIG, NATS, LOGGER],
-      useFactory: (engine: Engine, config: AnalyticsConfig, nats: NatsConnection, logger: Logger) =>
-        Metrics.open(engine, sqlFolder(import.meta.dirname, 'views'), config, nats, logger),
+      inject: [ENGINE, VIEWS, CONFIG, NATS, LOGGER],
+      useFactory: Metrics.open,
     },
     {
       provide: Predictions,

@@ -197,9 +197,8 @@ describe('sink', () => {
       }
     })();
     await new Promise((r) => setTimeout(r, 30));
-    // The first, which has waited in the log, is being inserted, five more are collected; the sixth frame is not accepted before
-    // the store answers.
-    expect(taken).toBe(5);
+    // Five are being inserted, five more are collected; the last of those is not accepted before the store answers.
+    expect(taken).toBe(9);
     const timer = setInterval(() => release(), 1);
     await feeding;
     await sink.drain();
@@ -228,7 +227,7 @@ describe('sink', () => {
     const row = { kind: 'event' as const, month: 0, lines: 0 };
     const frame = (records: number) => ({ partition: 0, gap: 1, records: Array.from({ length: records }, () => row) });
     const [heap, ...stream] = logOf([frame(1_000), ...Array.from({ length: 40 }, () => frame(34))]);
-    await sink.accept([heap as FrameMessage]);
+    await sink.accept([heap as FrameMessage], { firstMs: 1_000, lastMs: 0 });
     for (const one of stream) {
       nowMs += 100;
       if (nowMs === 1_600) release();
@@ -238,5 +237,33 @@ describe('sink', () => {
     expect(inserts.slice(0, 4)).toEqual([0, 1_600, 2_700, 3_800]);
     await sink.drain();
     expect(store.rows.get('events')).toBe(1_000 + 40 * 34);
+  });
+
+  it('a sink that comes back reads what lies in the log first, and makes one insert of it at once', async () => {
+    let nowMs = 0;
+    const inserts: [number, number][] = [];
+    const store = new FakeStore([]);
+    const insert = store.insert.bind(store);
+    store.insert = async (block) => {
+      inserts.push([nowMs, block.rows]);
+      await insert(block);
+    };
+    const sink = await Sink.open({
+      store,
+      limits: { ...LIMITS, rows: 10_000, waitMs: 1_000, busyWaitMs: 3_000, busyRows: 500, offsetMs: 60_000 },
+      now: () => nowMs,
+      refuse: async () => {},
+      onError: () => {},
+    });
+    const records = [{ kind: 'event' as const, month: 0, lines: 0 }];
+    const log = logOf(Array.from({ length: 30 }, () => ({ partition: 0, gap: 1, records })));
+    const ages = [5_000, 3_000, 1_200, 20, 20, 20];
+    for (const [i, lastMs] of ages.entries()) {
+      await sink.accept(log.slice(i * 4, i * 4 + 4), { firstMs: lastMs + 1_000, lastMs });
+      nowMs += 50;
+    }
+    expect(inserts).toEqual([[150, 16]]);
+    await sink.drain();
+    expect(store.rows.get('events')).toBe(24);
   });
 });

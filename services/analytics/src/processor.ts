@@ -35,6 +35,14 @@ export const SINK_LIMITS: SinkLimits = {
 
 const BREATH_MS = 4;
 
+/** How long the first and the last of some frames lay in the log, ms. */
+export interface Age {
+  readonly firstMs: number;
+  readonly lastMs: number;
+}
+
+const FRESH: Age = { firstMs: 0, lastMs: 0 };
+
 /** What the sink needs of ClickHouse. */
 export interface SinkStore {
   /** How far each table, or these, have got. */
@@ -73,7 +81,9 @@ export class Sink {
   readonly #builder: BlockBuilder;
   #seen: number;
   #written: number;
+  /** When the first of the rows not inserted was taken, and when it was stored in the log. */
   #firstAt: number | undefined;
+  #oldest: number | undefined;
   /** `#pace` at the insert before. */
   #paceBefore = 0;
   #offsetAt: number;
@@ -86,8 +96,6 @@ export class Sink {
     this.#seen = through;
     this.#written = through;
     this.#offsetAt = parts.now();
-    // What comes first lay in the log while nobody was here: it has waited long enough.
-    this.#firstAt = parts.now() - parts.limits.waitMs;
   }
 
   /** Reads from the tables how far they got. */
@@ -106,8 +114,11 @@ export class Sink {
     return this.#written;
   }
 
-  /** Takes frames, which come in log order, or none when the log is quiet; waits while the one before is being inserted and the limits are reached. */
-  async accept(frames: readonly FrameMessage[]): Promise<void> {
+  /**
+   * Takes frames, which come in log order, or none when the log is quiet; waits while the one before is being inserted and the
+   * limits are reached.
+   */
+  async accept(frames: readonly FrameMessage[], age: Age = FRESH): Promise<void> {
     let breathed = this.#parts.now();
     for (const frame of frames) {
       if (frame.seq <= this.#seen) continue;
@@ -118,21 +129,28 @@ export class Sink {
       await setImmediate();
       breathed = this.#parts.now();
     }
-    if (this.#builder.rows > 0) this.#firstAt ??= this.#parts.now();
+    if (this.#builder.rows > 0) {
+      this.#firstAt ??= this.#parts.now();
+      this.#oldest ??= this.#parts.now() - age.firstMs;
+    }
     if (this.#full()) {
       await this.#flushing;
       this.#startFlush();
-    } else this.#tick(frames.length === 0);
+    } else this.#tick(frames.length === 0, age.lastMs < this.#parts.limits.waitMs);
   }
 
-  /** Inserts what has waited long enough. */
-  #tick(quiet: boolean): void {
+  /**
+   * Inserts what has waited long enough, here or in the log. What lay in the log counts only once all of it was read: a sink that
+   * comes back makes one insert of it.
+   */
+  #tick(quiet: boolean, caughtUp: boolean): void {
     if (this.#flushing !== undefined) return;
     const { now, limits } = this.#parts;
     const { rows } = this.#builder;
     const busy = !quiet && Math.min(this.#pace(), this.#paceBefore) >= limits.busyRows;
     const wait = busy ? limits.busyWaitMs : limits.waitMs;
-    const waited = rows > 0 && this.#firstAt !== undefined && now() - this.#firstAt >= wait;
+    const since = caughtUp ? this.#oldest : this.#firstAt;
+    const waited = rows > 0 && since !== undefined && now() - since >= wait;
     // Frames without rows: the offset goes on all the same.
     const behind = rows === 0 && this.#seen > this.#written && now() - this.#offsetAt >= limits.offsetMs;
     if (waited || behind) this.#startFlush();
@@ -170,6 +188,7 @@ export class Sink {
     const refused = this.#builder.refused.splice(0);
     const blocks = this.#builder.take();
     this.#firstAt = undefined;
+    this.#oldest = undefined;
     this.#flushing = this.#flush(blocks, refused, through).finally(() => {
       this.#flushing = undefined;
     });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Delivery, IdentityChange, Merged, Step, StepAction } from '#gen/recur/log/v1/changes.ts';
 import { Commerce } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
-import { ensureViews } from '../src/store/views.ts';
+import { ensureViews, readViews } from '../src/store/views.ts';
 import { DAY, event, micros, order, record, SampleLog } from './sample-log.ts';
 import { type TempEngine, tempEngine, VIEWS } from './temp-engine.ts';
 
@@ -279,7 +279,7 @@ describe('metrics', () => {
 });
 
 describe('a start', () => {
-  const start = (zone = 'Asia/Shanghai') => ensureViews(temp.engine, VIEWS, zone);
+  const start = async (zone = 'Asia/Shanghai') => ensureViews(temp.engine, VIEWS, await readViews(VIEWS, zone));
 
   it('leaves views as they are while nothing they are made of has changed, and all are there', async () => {
     expect(await start()).toBe('there');

@@ -16,7 +16,7 @@ import { type LogKind, STREAMS, subjects } from '#lib/topology/topology.ts';
 import type { Block, FrameMessage, Refused } from '../core/batch.ts';
 import { plannedShares } from '../core/shares.ts';
 import type { Engine } from '../engine/engine.ts';
-import { SINK_LIMITS, Sink } from '../processor.ts';
+import { type Age, SINK_LIMITS, Sink } from '../processor.ts';
 import { writeShares } from '../store/shares.ts';
 import { ClickHouseSinkStore, sourceName } from '../store/sink-store.ts';
 import { SinkTraces } from './sink-traces.ts';
@@ -105,7 +105,7 @@ export class SinkStage {
         if (!alive()) return;
         if (trace !== undefined) this.#traces.taken(trace, messages.at(-1)?.seq ?? 0);
         await this.#planShares(messages);
-        await this.#sink?.accept(messages.map(toFrame));
+        await this.#sink?.accept(messages.map(toFrame), ageOf(messages));
         this.#metrics.through.set(this.#sink?.throughSeq ?? 0);
       },
       close: async () => {
@@ -182,6 +182,13 @@ function decodeIfPossible(bytes: Uint8Array): Record {
   } catch {
     return Record.fromPartial({ body: Buffer.from(bytes) });
   }
+}
+
+/** By two clocks, ours and NATS's: when they differ, rows wait for their insert as if they had come just now. */
+function ageOf(messages: readonly LogMessage[]): Age {
+  const now = Date.now();
+  const age = (message: LogMessage | undefined) => Math.max(0, now - (message?.storedAt ?? now));
+  return { firstMs: age(messages[0]), lastMs: age(messages.at(-1)) };
 }
 
 const NOTHING = Buffer.alloc(0);

@@ -7,7 +7,7 @@ import type { AnalyticsConfig } from '../config.ts';
 import type { Engine } from '../engine/engine.ts';
 import { openMetricStores } from '../store/metric-stores.ts';
 import { DIMENSION, METRIC, RuntimeCatalogue } from '../store/runtime-catalogue.ts';
-import { readViews } from '../store/views.ts';
+import type { ViewSet } from '../store/views.ts';
 import { MetricsRpc } from './metrics-rpc.ts';
 
 /** Metrics and dimensions people add: their service, and the watch that keeps their views in step. */
@@ -20,16 +20,15 @@ export class Metrics {
     this.#stop = stop;
   }
 
-  /** Resolves once the views of everything stored are made. @param folder views/ */
+  /** Resolves once the views of everything stored are made. */
   static async open(
     engine: Engine,
-    folder: string,
+    { metrics: builtIn }: ViewSet,
     config: AnalyticsConfig,
     nats: NatsConnection,
     logger: Logger,
   ): Promise<Metrics> {
-    const { deployment, shopTimeZone, industryLtv, streamReplicas: replicas } = config;
-    const { metrics: builtIn } = await readViews(folder, shopTimeZone, { deployment, industryLtv });
+    const { deployment, shopTimeZone, streamReplicas: replicas } = config;
     const onError = (error: unknown, what: string) => logger.error({ err: error }, `cannot make ${what}`);
     const catalogue = new RuntimeCatalogue({ engine, deployment, shopTimeZone, builtIn, onError });
     const stores = await openMetricStores(nats, replicas, catalogue, engine);

@@ -19,7 +19,6 @@ import {
 } from '#gen/recur/analytics/v1/prediction_service.ts';
 import { failedPrecondition, notFound, resourceExhausted } from '#lib/rpc/errors.ts';
 import type { Handlers } from '#lib/rpc/service.ts';
-import { expectedPurchases, probabilityActive, probabilityOfPurchase } from '../core/prediction/bg-nbd.ts';
 import { dayBefore, isDay } from '../core/prediction/days.ts';
 import { BusyError, type PredictionRunner, type Progress, type RunRequest } from '../prediction/runner.ts';
 import type { Now } from '../prediction/schedule.ts';
@@ -171,6 +170,10 @@ export class PredictionHandlers implements Handlers<typeof PredictionServiceServ
     const run = await this.#run(request.runId);
     const model = await this.#parts.reads.purchaseParameters(run.runId);
     if (!model) throw failedPrecondition(`Run "${run.runId}" has no model that tells customers apart: see its models.`);
+    // Its special functions are compiled when it is loaded, which a start need not wait for.
+    const { expectedPurchases, probabilityActive, probabilityOfPurchase } = await import(
+      '../core/prediction/bg-nbd.ts'
+    );
     return {
       expected: histories.map(({ repeats, recencyWeeks, ageWeeks }) => {
         const history = { repeats, recency: recencyWeeks, age: ageWeeks };

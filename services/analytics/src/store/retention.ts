@@ -40,12 +40,12 @@ export async function applyRetention(
   deployment: Deployment = EMBEDDED,
 ): Promise<string[]> {
   const changed: string[] = [];
+  const found = await engine.rows<{ name: string; ttl: string }>(
+    `SELECT name, extract(create_table_query, ' TTL (.*?)(?: SETTINGS | COMMENT |$)') AS ttl FROM system.tables WHERE database = '${DATABASE}'`,
+  );
+  const ttls = new Map(found.map(({ name, ttl }) => [name, ttl]));
   for (const table of Object.keys(RETAINED)) {
-    const [found] = await engine.rows<{ ttl: string }>(
-      `SELECT extract(create_table_query, ' TTL (.*?)(?: SETTINGS | COMMENT |$)') AS ttl FROM system.tables WHERE database = {database:String} AND name = {table:String}`,
-      { database: DATABASE, table },
-    );
-    const now = /toIntervalMonth\((\d+)\)/.exec(found?.ttl ?? '')?.[1] ?? '0';
+    const now = /toIntervalMonth\((\d+)\)/.exec(ttls.get(table) ?? '')?.[1] ?? '0';
     if (Number(now) === months) continue;
     const change = months === 0 ? 'REMOVE TTL' : `MODIFY TTL ${ttlOf(table, months)}`;
     await engine.command(statementFor(deployment, `ALTER TABLE ${DATABASE}.${table} ${change}`));

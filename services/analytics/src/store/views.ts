@@ -61,15 +61,22 @@ const filesIn = async (folder: string, ending: string): Promise<string[]> =>
   (await readdir(folder)).filter((name) => name.endsWith(ending)).sort();
 
 /** Makes the views unless they are there, and were made from the same files and settings: a start need not wait for them. */
-export async function ensureViews(...where: Parameters<typeof makeViews>): Promise<'made' | 'there'> {
-  const [engine, folder, shopTimeZone, options = {}] = where;
+export async function ensureViews(
+  engine: Engine,
+  folder: string,
+  views: ViewSet,
+  deployment: Deployment = EMBEDDED,
+): Promise<'made' | 'there'> {
   // A replica of a cluster may have come since: only making them tells all.
-  if (options.deployment?.kind !== 'cluster') {
-    const views = await readViews(folder, shopTimeZone, options);
-    if ((await madeFrom(engine)) === (await checksumOf(folder, views)) && (await allThere(engine, views)))
-      return 'there';
+  if (deployment.kind !== 'cluster') {
+    const [from, wanted, complete] = await Promise.all([
+      madeFrom(engine),
+      checksumOf(folder, views),
+      allThere(engine, views),
+    ]);
+    if (from === wanted && complete) return 'there';
   }
-  await makeViews(...where);
+  await make(engine, folder, views, deployment);
   return 'made';
 }
 
@@ -107,6 +114,11 @@ export async function makeViews(
   options: ViewOptions = {},
 ): Promise<ViewSet> {
   const views = await readViews(folder, shopTimeZone, options);
+  await make(engine, folder, views, options.deployment ?? EMBEDDED);
+  return views;
+}
+
+async function make(engine: Engine, folder: string, views: ViewSet, deployment: Deployment): Promise<void> {
   for (const { from, sql } of views.statements) {
     try {
       await engine.command(sql);
@@ -114,11 +126,10 @@ export async function makeViews(
       throw new Error(`${from}: ${sql.slice(0, 80)} …: ${(error as Error).message}`, { cause: error });
     }
   }
-  await commentColumns(engine, folder, views, options.deployment ?? EMBEDDED);
+  await commentColumns(engine, folder, views, deployment);
   await engine.command(
     `INSERT INTO ${DATABASE}.migrations (name, checksum) VALUES ('${MADE}', '${await checksumOf(folder, views)}')`,
   );
-  return views;
 }
 
 /** A view says what its columns mean where people look: in ClickHouse. */
