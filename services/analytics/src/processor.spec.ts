@@ -9,6 +9,7 @@ import { Sink, type SinkLimits, type SinkStore } from './processor.ts';
 
 /** Like ClickHouse: an insert happens or not; `faults` says what becomes of each attempt. */
 class FakeStore implements SinkStore {
+  readonly insertsAtOnce = 2;
   readonly blocks: Block[] = [];
   through = 0;
   readonly #faults: readonly Fault[];

@@ -26,17 +26,20 @@ const ONE_PART = [
  * one process at a time: the engine's own lock sees to it.
  */
 export class ChdbEngine implements Engine {
+  /** Each holds one of libuv's four threads; queries and files need some, too. */
+  readonly insertsAtOnce = 2;
   readonly #folder: string;
   readonly #blocks: string;
   readonly #main: Session;
-  readonly #writer: Session;
+  /** A session does one thing at a time. */
+  readonly #writers: Session[];
   #nextBlock = 0;
 
   private constructor(folder: string, blocks: string) {
     this.#folder = folder;
     this.#blocks = blocks;
     this.#main = new Session(folder);
-    this.#writer = new Session(folder);
+    this.#writers = Array.from({ length: this.insertsAtOnce }, () => new Session(folder));
   }
 
   /** @param dataDir gets two folders: `clickhouse` (the database) and `blocks` (what is being inserted). */
@@ -82,7 +85,9 @@ export class ChdbEngine implements Engine {
 
   async insert(table: string, columns: readonly string[], block: Uint8Array): Promise<void> {
     // Not inline: chDB takes an empty line in the data for its end, and a Native block may well contain one.
-    const file = join(this.#blocks, `${this.#nextBlock++}.native`);
+    const number = this.#nextBlock++;
+    const file = join(this.#blocks, `${number}.native`);
+    const writer = this.#writers[number % this.#writers.length] as Session;
     try {
       const handle = await open(file, 'wx');
       try {
@@ -94,7 +99,7 @@ export class ChdbEngine implements Engine {
       }
       const names = columns.map(quoteName).join(', ');
       await run(
-        this.#writer,
+        writer,
         `INSERT INTO ${table} (${names}) SELECT ${names} FROM file(${quote(file)}, Native) SETTINGS ${ONE_PART}`,
         {},
       );
@@ -138,7 +143,7 @@ export class ChdbEngine implements Engine {
 
   async close(): Promise<void> {
     this.#main.close();
-    this.#writer.close();
+    for (const writer of this.#writers) writer.close();
     await drainPending();
   }
 }

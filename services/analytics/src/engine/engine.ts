@@ -2,6 +2,9 @@
  * What analytics wants from ClickHouse. ChdbEngine runs it inside this process; ServerEngine talks to a server or cluster.
  */
 export interface Engine {
+  /** Inserts worth having under way at once. */
+  readonly insertsAtOnce: number;
+
   /** Of ClickHouse, `26.7.2.1`. */
   version(): Promise<string>;
 

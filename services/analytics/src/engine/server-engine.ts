@@ -38,6 +38,8 @@ const ALL_WRITTEN: ClickHouseSettings = { select_sequential_consistency: '1' };
 
 /** A ClickHouse server, or one replica of a cluster, over HTTP. */
 export class ServerEngine implements Engine {
+  /** Most of an insert is waiting: for the server, and for a quorum of replicas. */
+  readonly insertsAtOnce = 4;
   readonly #client: ClickHouseClient;
   readonly #replicated: boolean;
 

@@ -28,6 +28,8 @@ import { SinkTraces } from './sink-traces.ts';
 const OUTPUTS: ReadonlySet<string> = new Set<LogKind>(['event', 'profile', 'segment', 'step', 'delivery']);
 /** Rows wait a second for their insert: so what is read may wait for more of it. */
 const PACE_MS = 20;
+/** A ClickHouse that is away is tried several times a second; the log hears of it this often. */
+const TOLD_EVERY_MS = 5_000;
 const JOURNEY_DEFINITION = /^log\.\d+\.definition\.journey$/;
 
 export interface SinkStageParts {
@@ -117,8 +119,11 @@ export class SinkStage {
   async #open(js: LogClient, jsm: JetStreamManager): Promise<Sink> {
     const { engine, logger } = this.#parts;
     const { created, state } = await jsm.streams.info(STREAMS.log.name);
+    let toldAt = -TOLD_EVERY_MS;
     const onError = (error: unknown) => {
       this.#metrics.failures.inc();
+      if (performance.now() - toldAt < TOLD_EVERY_MS) return;
+      toldAt = performance.now();
       logger.error({ err: error }, 'cannot write to ClickHouse yet');
     };
     const sink = await Sink.open({

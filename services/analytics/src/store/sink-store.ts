@@ -21,6 +21,10 @@ export class ClickHouseSinkStore implements SinkStore {
     this.#source = source;
   }
 
+  get insertsAtOnce(): number {
+    return this.#engine.insertsAtOnce;
+  }
+
   /** Answered from the projections, not from the rows; in one question, for a process that comes back waits for it. */
   async positions(tables: Iterable<string> = TABLES.keys()): Promise<StoredPositions> {
     const each = [...tables].map(
