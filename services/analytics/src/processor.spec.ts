@@ -267,4 +267,48 @@ describe('sink', () => {
     await sink.drain();
     expect(store.rows.get('events')).toBe(24);
   });
+
+  it('what came while the store was away goes into the same inserts, but for those that had failed', async () => {
+    let away = true;
+    const inserts: [string, number][] = [];
+    const store = new FakeStore([]);
+    const insert = store.insert.bind(store);
+    store.insert = async (block) => {
+      if (away) throw new Error('away');
+      inserts.push([block.table, block.rows]);
+      await insert(block);
+    };
+    const sink = await Sink.open({
+      store,
+      limits: { ...LIMITS, rows: 10_000, waitMs: 1_000, retryMs: 1 },
+      now: () => 0,
+      refuse: async () => {},
+      onError: () => {},
+    });
+    const event = { kind: 'event' as const, month: 0, lines: 2 };
+    const delivery = { kind: 'delivery' as const, month: 0, lines: 0 };
+    const frame = { partition: 0, gap: 1, records: [event, delivery] };
+    const [first, second] = logOf([frame, frame]) as [FrameMessage, FrameMessage];
+    await sink.accept([first], { firstMs: 1_000, lastMs: 0 });
+    await new Promise((resolve) => setTimeout(resolve, 10));
+    await sink.accept([second]);
+    away = false;
+    await sink.drain();
+    // Two were being tried: as they were, then the rows that came, with the table that was not tried.
+    expect(inserts.sort()).toEqual([
+      ['deliveries', 2],
+      ['event_lines', 2],
+      ['event_lines', 2],
+      ['events', 1],
+      ['events', 1],
+    ]);
+    expect(sink.throughSeq).toBe(2);
+    expect(store.blocks.map(({ table, lastSeq }) => `${table} ${lastSeq.get(0)}`).sort()).toEqual([
+      'deliveries 2',
+      'event_lines 1',
+      'event_lines 2',
+      'events 1',
+      'events 2',
+    ]);
+  });
 });

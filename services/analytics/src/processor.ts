@@ -30,7 +30,7 @@ export const SINK_LIMITS: SinkLimits = {
   busyWaitMs: 3_000,
   busyRows: 500,
   offsetMs: 2_000,
-  retryMs: 250,
+  retryMs: 500,
 };
 
 const BREATH_MS = 4;
@@ -54,6 +54,13 @@ export interface SinkStore {
   readonly insertsAtOnce: number;
   /** All rows of the block or none; after an error it is unknown which. */
   insert(block: Block): Promise<void>;
+}
+
+interface Taken {
+  readonly blocks: readonly Block[];
+  readonly refused: readonly Refused[];
+  /** Of the last frame among them. */
+  readonly through: number;
 }
 
 export interface SinkParts {
@@ -185,22 +192,36 @@ export class Sink {
   }
 
   #startFlush(): void {
-    const through = this.#seen;
     this.#paceBefore = this.#pace();
-    const refused = this.#builder.refused.splice(0);
-    const blocks = this.#builder.take();
-    this.#firstAt = undefined;
-    this.#oldest = undefined;
-    this.#flushing = this.#flush(blocks, refused, through).finally(() => {
+    this.#flushing = this.#flush(this.#take()).finally(() => {
       this.#flushing = undefined;
     });
   }
 
-  async #flush(blocks: Block[], refused: Refused[], through: number): Promise<void> {
-    if (refused.length > 0) await this.#insist(() => this.#parts.refuse(refused));
-    // What one insert waits for is time for another: each is a part of its own table, and the tables need not agree.
-    const left = blocks.values();
-    await Promise.all(Array.from({ length: this.#parts.store.insertsAtOnce }, () => this.#insertAll(left)));
+  /** Everything collected so far. */
+  #take(): Taken {
+    this.#firstAt = undefined;
+    this.#oldest = undefined;
+    const refused = this.#builder.refused.splice(0);
+    return { through: this.#seen, refused, blocks: this.#builder.take() };
+  }
+
+  async #flush(taken: Taken): Promise<void> {
+    let { through, blocks } = taken;
+    let joined = false;
+    await this.#refuse(taken);
+    while (!this.#closed && blocks.length > 0) {
+      const { failed, untried } = await this.#insertAll(blocks);
+      await Promise.all(failed.map((block) => this.#repeat(block)));
+      blocks = untried;
+      if (joined || this.#closed || untried.length === 0 || !this.#room(untried)) continue;
+      // What came while ClickHouse was away goes with what was not tried yet, not into a second round of inserts.
+      joined = true;
+      const more = this.#take();
+      await this.#refuse(more);
+      blocks = this.#builder.together(untried, more.blocks);
+      through = more.through;
+    }
     if (this.#closed) return;
     this.#written = through;
     this.#parts.onWritten?.(through);
@@ -208,14 +229,65 @@ export class Sink {
       await this.#insist(() => this.#writeOffset());
   }
 
-  async #insertAll(blocks: Iterable<Block>): Promise<void> {
-    for (const block of blocks) {
-      if (this.#closed) return;
-      failPoint('analytics', 'before_publish');
-      await this.#insert(block);
-      this.#builder.release(block);
-      failPoint('analytics', 'after_publish');
-    }
+  async #refuse({ refused }: Taken): Promise<void> {
+    if (refused.length > 0) await this.#insist(() => this.#parts.refuse(refused));
+  }
+
+  /** Whether these and what is collected are within the limits of one insert. */
+  #room(blocks: readonly Block[]): boolean {
+    const { rows, bytes } = this.#parts.limits;
+    const sum = (of: (block: Block) => number) => blocks.reduce((all, block) => all + of(block), 0);
+    return (
+      sum((block) => block.rows) + this.#builder.rows <= rows &&
+      sum((block) => block.data.length) + this.#builder.bytes <= bytes
+    );
+  }
+
+  /**
+   * Several at once, for what one insert waits for is time for another: each is a part of its own table, and tables need not agree.
+   * When one fails no other is begun.
+   */
+  async #insertAll(blocks: readonly Block[]): Promise<{ failed: Block[]; untried: Block[] }> {
+    const failed: Block[] = [];
+    const untried = [...blocks];
+    const inserting = async (): Promise<void> => {
+      while (failed.length === 0 && !this.#closed) {
+        const block = untried.shift();
+        if (block === undefined) return;
+        failPoint('analytics', 'before_publish');
+        const started = this.#parts.now();
+        try {
+          await this.#parts.store.insert(block);
+        } catch (error) {
+          this.#parts.onError(error);
+          failed.push(block);
+          return;
+        }
+        this.#inserted(block, this.#parts.now() - started);
+        failPoint('analytics', 'after_publish');
+      }
+    };
+    await Promise.all(Array.from({ length: this.#parts.store.insertsAtOnce }, inserting));
+    return { failed, untried };
+  }
+
+  #inserted(block: Block, ms: number): void {
+    this.#parts.onInsert?.(block, ms);
+    this.#builder.release(block);
+  }
+
+  /**
+   * A failed insert may have succeeded all the same: the table says which. It is repeated as it was, so that a cluster, which
+   * knows its last blocks, takes no second one for new.
+   */
+  async #repeat(block: Block): Promise<void> {
+    const started = this.#parts.now();
+    await this.#pause();
+    await this.#insist(async () => {
+      if ((await this.#parts.store.positions([block.table])).holds(block)) return;
+      await this.#parts.store.insert(block);
+    });
+    if (!this.#closed) this.#inserted(block, this.#parts.now() - started);
   }
 
   async #writeOffset(): Promise<void> {
@@ -223,18 +295,6 @@ export class Sink {
     await this.#parts.store.writeOffset(this.#written);
     this.#offsetAt = this.#parts.now();
     failPoint('analytics', 'after_commit');
-  }
-
-  /** A failed insert may have succeeded all the same: the table says which. */
-  async #insert(block: Block): Promise<void> {
-    const started = this.#parts.now();
-    let failed = false;
-    await this.#insist(async () => {
-      if (failed && (await this.#parts.store.positions([block.table])).holds(block)) return;
-      failed = true;
-      await this.#parts.store.insert(block);
-    });
-    this.#parts.onInsert?.(block, this.#parts.now() - started);
   }
 
   /** Tries until it works or the sink is given up: what waits meanwhile is bounded. */
@@ -245,8 +305,12 @@ export class Sink {
         return;
       } catch (error) {
         this.#parts.onError(error);
-        await new Promise((resolve) => setTimeout(resolve, this.#parts.limits.retryMs));
+        await this.#pause();
       }
     }
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => setTimeout(resolve, this.#parts.limits.retryMs));
   }
 }

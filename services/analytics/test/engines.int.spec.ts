@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BlockBuilder } from '../src/core/batch.ts';
+import { type Block, BlockBuilder } from '../src/core/batch.ts';
 import { EMBEDDED, parseDeployment } from '../src/core/deployment.ts';
 import { StoredPositions } from '../src/core/stored.ts';
 import { TABLES } from '../src/core/tables.ts';
@@ -78,6 +78,32 @@ describe.each<[string, () => Engine]>([
     expect((await store.positions(['events'])).seqOf('events', 3, 202601)).toBe(7);
     await store.writeOffset(7);
     expect(await store.offset()).toBe(7);
+  });
+
+  it('inserts two blocks that were put together as one part', async () => {
+    const engine = engineOf();
+    await engine.command('TRUNCATE TABLE recur.events');
+    const builder = new BlockBuilder(new StoredPositions());
+    const log = new SampleLog(7);
+    const take = (from: number) => {
+      const rows = Array.from({ length: 700 }, (_, i) =>
+        order(`c${from + i}`, `o${from + i}`, Date.UTC(2026, 0, 2), 1),
+      );
+      const before = log.frames.length;
+      for (const frame of log.add(3, rows).frames.slice(before)) builder.add(frame);
+      return builder.take().filter(({ table }) => table === 'events');
+    };
+    const [block, ...rest] = builder.together(take(0), take(700));
+    expect(rest).toEqual([]);
+    const store = new ClickHouseSinkStore(engine, 'LOG@1');
+    await store.insert(block as Block);
+    const [parts, rows] = await Promise.all([
+      engine.rows("SELECT rows FROM system.parts WHERE database = 'recur' AND table = 'events' AND active"),
+      engine.rows('SELECT uniqExact(customer_id) AS customers, max(seq) AS seq FROM recur.events'),
+    ]);
+    expect(parts).toEqual([{ rows: 1_400 }]);
+    expect(rows).toEqual([{ customers: 1_400, seq: 8 }]);
+    expect((await store.positions(['events'])).holds(block as Block)).toBe(true);
   });
 
   it('reads for others within limits, without writing', async () => {

@@ -53,6 +53,8 @@ const FRAME_RECORDS = 4;
 /** ClickHouse's DateTime64 ends in 2299; log times beyond are pinned to its last month. */
 const LAST_MS = Date.UTC(2299, 11, 1);
 
+const keyOf = ({ table, month }: Block): string => `${table} ${month}`;
+
 /**
  * Collects rows of all tables from frames, in log order, without those a table already holds. A frame is never split over
  * two blocks of the same table and month, so the greatest sequence a table holds says exactly which frames it has.
@@ -133,6 +135,29 @@ export class BlockBuilder {
     this.#open.clear();
     this.rows = 0;
     return blocks;
+  }
+
+  /**
+   * Blocks that are still to be inserted and those of later frames, one a table and month. Native blocks that follow one another are
+   * one insert, and so one part, like any other.
+   */
+  together(before: readonly Block[], after: readonly Block[]): Block[] {
+    const joined = new Map(before.map((block) => [keyOf(block), block]));
+    for (const block of after) {
+      const first = joined.get(keyOf(block));
+      joined.set(keyOf(block), first === undefined ? block : this.#join(first, block));
+    }
+    return [...joined.values()];
+  }
+
+  #join(first: Block, second: Block): Block {
+    const data = this.#memory.take(first.data.length + second.data.length);
+    first.data.copy(data);
+    second.data.copy(data, first.data.length);
+    this.release(first);
+    this.release(second);
+    const lastSeq = new Map([...first.lastSeq, ...second.lastSeq]);
+    return { ...first, rows: first.rows + second.rows, data, lastSeq };
   }
 
   /** The block is inserted: its memory serves the next ones. */
