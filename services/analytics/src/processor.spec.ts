@@ -95,6 +95,16 @@ function logOf(
 
 const LIMITS: SinkLimits = { rows: 5, bytes: 1 << 20, waitMs: 0, busyWaitMs: 0, busyRows: 1, offsetMs: 0, retryMs: 0 };
 
+/** A sink that waits as in a shop, by a clock of its own. */
+const shopSink = (store: SinkStore, now: () => number): Promise<Sink> =>
+  Sink.open({
+    store,
+    limits: { ...LIMITS, rows: 10_000, waitMs: 1_000, busyWaitMs: 3_000, busyRows: 500, offsetMs: 60_000 },
+    now,
+    refuse: async () => {},
+    onError: () => {},
+  });
+
 /** Runs the sink over the log, as often as it takes: a crash starts a new one on what the store holds. */
 async function runToEnd(log: readonly FrameMessage[], store: FakeStore, batch: number): Promise<number> {
   for (let lives = 1; ; lives++) {
@@ -218,13 +228,7 @@ describe('sink', () => {
       if (inserts.length === 1) await new Promise<void>((resolve) => (release = resolve));
       await insert(block);
     };
-    const sink = await Sink.open({
-      store,
-      limits: { ...LIMITS, rows: 10_000, waitMs: 1_000, busyWaitMs: 3_000, busyRows: 500, offsetMs: 60_000 },
-      now: () => nowMs,
-      refuse: async () => {},
-      onError: () => {},
-    });
+    const sink = await shopSink(store, () => nowMs);
     const row = { kind: 'event' as const, month: 0, lines: 0 };
     const frame = (records: number) => ({ partition: 0, gap: 1, records: Array.from({ length: records }, () => row) });
     const [heap, ...stream] = logOf([frame(1_000), ...Array.from({ length: 40 }, () => frame(34))]);
@@ -249,13 +253,7 @@ describe('sink', () => {
       inserts.push([nowMs, block.rows]);
       await insert(block);
     };
-    const sink = await Sink.open({
-      store,
-      limits: { ...LIMITS, rows: 10_000, waitMs: 1_000, busyWaitMs: 3_000, busyRows: 500, offsetMs: 60_000 },
-      now: () => nowMs,
-      refuse: async () => {},
-      onError: () => {},
-    });
+    const sink = await shopSink(store, () => nowMs);
     const records = [{ kind: 'event' as const, month: 0, lines: 0 }];
     const log = logOf(Array.from({ length: 30 }, () => ({ partition: 0, gap: 1, records })));
     const ages = [5_000, 3_000, 1_200, 20, 20, 20];
@@ -278,13 +276,7 @@ describe('sink', () => {
       inserts.push([block.table, block.rows]);
       await insert(block);
     };
-    const sink = await Sink.open({
-      store,
-      limits: { ...LIMITS, rows: 10_000, waitMs: 1_000, retryMs: 1 },
-      now: () => 0,
-      refuse: async () => {},
-      onError: () => {},
-    });
+    const sink = await shopSink(store, () => 0);
     const event = { kind: 'event' as const, month: 0, lines: 2 };
     const delivery = { kind: 'delivery' as const, month: 0, lines: 0 };
     const frame = { partition: 0, gap: 1, records: [event, delivery] };

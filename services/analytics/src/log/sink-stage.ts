@@ -189,7 +189,7 @@ function decodeIfPossible(bytes: Uint8Array): Record {
   }
 }
 
-/** By two clocks, ours and NATS's: when they differ, rows wait for their insert as if they had come just now. */
+/** By two clocks, ours and NATS's: when they differ, rows wait as if they had come just now, or for a pause of the log if that is sooner. */
 function ageOf(messages: readonly LogMessage[]): Age {
   const now = Date.now();
   const age = (message: LogMessage | undefined) => Math.max(0, now - (message?.storedAt ?? now));
