@@ -1,52 +1,13 @@
 // Bundles services and operations: node tools/build/build.ts [name...]; without names, all there are.
-// `#lib`, `#gen` and the packages every process loads are in the bundle, which runs where there is no source: of a process's two
-// seconds until it was ready one went into finding and reading hundreds of small files.
 import { copyFileSync, cpSync, existsSync, globSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join, sep } from 'node:path';
-import { type BuildOptions, build, type Metafile } from 'esbuild';
-
-const root = join(import.meta.dirname, '../..');
-
-/** Packages that stay outside: they read files beside them, are native, or large and seldom needed. */
-const OUTSIDE = [
-  ...['chdb', 'msgpackr-extract', 'cephes', 'nlopt-js', 'pinyin-pro', 'mjml-core', 'mjml-preset-core'],
-  ...['@grpc/reflection', 'grpc-health-check', '@alicloud/*', 'tencentcloud-sdk-nodejs-sms'],
-];
-/** What Nest and its adapter look for and do without; installed nowhere here. */
-const ABSENT = [
-  ...['@nestjs/microservices', '@nestjs/websockets', '@nestjs/platform-express', '@fastify/static', '@fastify/view'],
-  ...['@fastify/multipart', 'class-validator', 'class-transformer'],
-];
-
-const options: BuildOptions = {
-  absWorkingDir: root,
-  bundle: true,
-  platform: 'node',
-  format: 'esm',
-  target: 'node24',
-  sourcemap: 'linked',
-  sourcesContent: false,
-  // Names show up in Nest's messages and in profiles.
-  logLevel: 'warning',
-  tsconfigRaw: { compilerOptions: { experimentalDecorators: true, verbatimModuleSyntax: true } },
-};
+import { build, type Metafile } from 'esbuild';
+import { bundle, options, root } from './bundle.ts';
 
 /** Entries that share what they have in common, in one folder. */
 async function buildService(target: string, entries: Record<string, string>): Promise<void> {
-  const { metafile } = await build({
-    ...options,
-    entryPoints: entries,
-    outdir: target,
-    splitting: true,
-    chunkNames: 'part-[hash]',
-    metafile: true,
-    external: [...OUTSIDE, ...ABSENT.flatMap((name) => [name, `${name}/*`])],
-    // What packages in CommonJS ask of Node.
-    banner: {
-      js: "import { createRequire as requireOf } from 'node:module';\nconst require = requireOf(import.meta.url);",
-    },
-  });
-  writeFileSync(join(root, target, 'packages.json'), `${JSON.stringify(packagesIn(metafile), undefined, 2)}\n`);
+  const packages = packagesIn(await bundle(target, entries));
+  writeFileSync(join(root, target, 'packages.json'), `${JSON.stringify(packages, undefined, 2)}\n`);
 }
 
 /** Folders of the packages that are in a bundle: image.ts names them to scanners, with their licences. */

@@ -1,8 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { bundled } from '#tools/testkit/bundled.ts';
 
-const MAIN = join(import.meta.dirname, 'sample-service.ts');
+const MAIN = await bundled(join(import.meta.dirname, 'sample-service.ts'));
 
 export interface LogLine {
   readonly level: string;

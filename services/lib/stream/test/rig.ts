@@ -11,9 +11,11 @@ import { type NatsServer, startNats } from '#tools/servers/nats.ts';
 import { privatePort } from '#tools/servers/ports.ts';
 import { startRedis } from '#tools/servers/redis.ts';
 import type { Server } from '#tools/servers/server.ts';
+import { bundled } from '#tools/testkit/bundled.ts';
 import { decodeFrame, encodeFrame, type LogRecord } from '../frames.ts';
 
 export const PARTITIONS = 2;
+const WORKER = await bundled(join(import.meta.dirname, 'worker.ts'));
 
 /** Real servers in a folder of their own, replicas to harm, and an independent look at what the log holds. */
 export class Rig {
@@ -69,7 +71,7 @@ export class Rig {
     const worker = await Child.start({
       name: replicaId,
       command: process.execPath,
-      args: [join(import.meta.dirname, 'worker.ts')],
+      args: [WORKER],
       env: {
         ...process.env,
         NATS_URL: this.nats.url,
