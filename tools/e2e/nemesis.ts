@@ -37,7 +37,19 @@ export class Nemesis {
     while (this.kills.length < least) await sleep(50);
     this.ending = true;
     await this.work;
-    await Promise.all(this.victims.map((name) => this.cluster.process(name).start()));
+    await Promise.all(this.victims.map((name) => this.runs(name)));
+  }
+
+  /** One that ended at its start, because the last kill was of a server it needs, is started again by the cluster. */
+  private async runs(name: string): Promise<void> {
+    for (let left = 10; ; left--) {
+      try {
+        return await this.cluster.process(name).start();
+      } catch (error) {
+        if (left === 0) throw error;
+        await sleep(1_000);
+      }
+    }
   }
 
   get report(): string {

@@ -38,7 +38,7 @@ export class Stage implements OnModuleInit, OnApplicationShutdown {
     this.#running = await startStage(journeyStage(shopTimeZone, opening(sealingKeys)), options);
     const onError = (error: unknown) => logger.error({ err: String(error) }, 'relay error');
     this.#relay = new Relay({ nats, partitions, replicas: streamReplicas, onError });
-    await this.#relay.start();
+    this.#relay.start();
     this.readiness.add('stage', () => this.#running?.ready() ?? false);
   }
 

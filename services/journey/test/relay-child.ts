@@ -4,4 +4,4 @@ import { Relay } from '../src/relay/relay.ts';
 
 const nats = await connect({ servers: process.env.NATS_URL });
 const onError = (error: unknown) => process.stderr.write(`${error}\n`);
-await new Relay({ nats, partitions: 2, replicas: 1, onError }).start();
+new Relay({ nats, partitions: 2, replicas: 1, onError }).start();

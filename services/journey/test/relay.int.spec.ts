@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { Event, EventType } from '#gen/recur/log/v1/event.ts';
 import { Frame, RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { STREAMS, subjects } from '#lib/topology/topology.ts';
@@ -14,7 +14,7 @@ const servers = withServers({ nats: true });
 let nats: NatsConnection;
 
 beforeAll(async () => {
-  nats = await connect({ servers: servers.nats.url });
+  nats = await connect({ servers: servers.nats.url, maxReconnectAttempts: -1, reconnectTimeWait: 100 });
   const manager = await jetstreamManager(nats);
   for (const { name, subjects: taken } of [STREAMS.ingest, STREAMS.log]) {
     await manager.streams.add({ name, subjects: [...taken], allow_direct: true });
@@ -69,7 +69,7 @@ test('what journeys say reaches INGEST in order, through replicas that die befor
 
   const onError = (error: unknown) => expect.unreachable(String(error));
   const relays = ['one', 'two'].map(() => new Relay({ nats, partitions: 2, replicas: 1, onError }));
-  for (const relay of relays) await relay.start();
+  for (const relay of relays) relay.start();
   for (let i = 0; i < 20; i++) await says(i % 2, `b${i}`);
   for (const last of ['b18', 'b19']) await expect.poll(told, { timeout: 30_000 }).toContain(last);
   const all = await told();
@@ -81,3 +81,15 @@ test('what journeys say reaches INGEST in order, through replicas that die befor
   }
   for (const relay of relays) await relay.stop();
 }, 150_000);
+
+test('one that starts while NATS is away reads when it is back', async () => {
+  await servers.nats.kill9();
+  const errors: unknown[] = [];
+  const relay = new Relay({ nats, partitions: 2, replicas: 1, onError: (error) => errors.push(error) });
+  relay.start();
+  await expect.poll(() => errors.length).toBeGreaterThan(0);
+  await servers.nats.restart();
+  await vi.waitFor(() => says(1, 'c1'), { timeout: 30_000 });
+  await expect.poll(told, { timeout: 30_000 }).toContain('c1');
+  await relay.stop();
+});

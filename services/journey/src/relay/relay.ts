@@ -10,6 +10,7 @@ import { type NatsConnection, nanos } from '@nats-io/transport-node';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { failPoint } from '#lib/stream/fail-points.ts';
 import { decodeFrame, encodeFrame, type LogRecord } from '#lib/stream/frames.ts';
+import { JETSTREAM_CALL } from '#lib/stream/stage-deps.ts';
 import { LANE, STREAMS, subjects } from '#lib/topology/topology.ts';
 
 /** Records a frame of INGEST. */
@@ -40,23 +41,9 @@ export class Relay {
     this.#options = options;
   }
 
-  async start(): Promise<void> {
-    const { nats, partitions, replicas } = this.#options;
-    const manager = await jetstreamManager(nats);
-    const js = jetstream(nats);
-    for (let partition = 0; partition < partitions; partition++) {
-      const name = `journey-relay-${partition}`;
-      await manager.consumers.add(STREAMS.log.name, {
-        durable_name: name,
-        filter_subject: subjects.log(partition, 'step'),
-        ack_policy: AckPolicy.Explicit,
-        ack_wait: nanos(ACK_WAIT_MS),
-        max_ack_pending: 1,
-        num_replicas: replicas,
-      });
-      const consumer = await js.consumers.get(STREAMS.log.name, name);
-      this.#loops.push(this.#run(consumer));
-    }
+  /** From here on it reads, as soon as NATS answers: a service that starts need not wait for it. */
+  start(): void {
+    for (let partition = 0; partition < this.#options.partitions; partition++) this.#loops.push(this.#run(partition));
   }
 
   async stop(): Promise<void> {
@@ -65,10 +52,12 @@ export class Relay {
     await Promise.all(this.#loops);
   }
 
-  async #run(consumer: Consumer): Promise<void> {
+  async #run(partition: number): Promise<void> {
     while (!this.#stopping) {
       try {
+        const consumer = await this.#consumer(partition);
         const messages = await consumer.consume({ max_messages: 1 });
+        if (this.#stopping) return void (await messages.close());
         this.#reading.add(messages);
         for await (const message of messages) await this.#take(message);
         this.#reading.delete(messages);
@@ -78,6 +67,22 @@ export class Relay {
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
       }
     }
+  }
+
+  /** The durable consumer of a partition, made when it is not there. */
+  async #consumer(partition: number): Promise<Consumer> {
+    const { nats, replicas } = this.#options;
+    const name = `journey-relay-${partition}`;
+    const manager = await jetstreamManager(nats, { ...JETSTREAM_CALL, checkAPI: false });
+    await manager.consumers.add(STREAMS.log.name, {
+      durable_name: name,
+      filter_subject: subjects.log(partition, 'step'),
+      ack_policy: AckPolicy.Explicit,
+      ack_wait: nanos(ACK_WAIT_MS),
+      max_ack_pending: 1,
+      num_replicas: replicas,
+    });
+    return jetstream(nats, JETSTREAM_CALL).consumers.get(STREAMS.log.name, name);
   }
 
   async #take(message: JsMsg): Promise<void> {
