@@ -249,6 +249,10 @@ describe('refused, and nothing of it stored', () => {
 });
 
 test('many requests at once share frames, each keeps its order', async () => {
+  // Over connections that are open: what a new one takes keeps requests apart.
+  await Promise.all(
+    Array.from({ length: 300 }, () => fetch(`${ingest.httpUrl}/v1/track`).then((answer) => answer.text())),
+  );
   const before = await log.lastSeq();
   const requests = Array.from({ length: 300 }, (_, r) => batchOf([page(`r${r}-0`), page(`r${r}-1`), page(`r${r}-2`)]));
   const answers = await Promise.all(requests.map((body) => post('/v1/batch', body)));
@@ -256,8 +260,7 @@ test('many requests at once share frames, each keeps its order', async () => {
   const frames = await log.frames(before);
   const ids = (await log.events(before)).map(({ messageId }) => messageId);
   expect(ids).toHaveLength(900);
-  // How many share one is a matter of how fast they come; on a machine that sends them slowly it was two.
-  expect(frames.length).toBeLessThan(225);
+  expect(frames.length).toBeLessThan(30);
   for (let r = 0; r < 300; r++) {
     const places = [0, 1, 2].map((i) => ids.indexOf(`m-r${r}-${i}`));
     expect(places[0]).toBeGreaterThanOrEqual(0);
