@@ -20,7 +20,10 @@ export interface HistoryPage {
   readonly last: string | undefined;
 }
 
-/** Events of a partition by customer, in RowBinary. What the columns are is said in the proto. */
+/**
+ * Events of a partition by customer, each one's in the order of the log, in RowBinary. What the columns are is said in the proto.
+ * In another order they fold to something else: facts forget all but a customer's recent orders, and with an order whether it is cancelled.
+ */
 export async function readHistory(engine: Engine, query: HistoryQuery): Promise<HistoryPage> {
   const { after } = query;
   const moved = await hasMoves(engine, query);
@@ -120,7 +123,7 @@ function pageSql(query: HistoryQuery, page: Page): string {
       toString(coupon), ${lines ? 'found' : none},
       ${values.length > 0 ? `[${values.join(', ')}]` : "CAST([], 'Array(String)')"}
     FROM (${eventsOf(query, page)}) AS e ${joined}
-    ORDER BY customer_id`;
+    ORDER BY customer_id, seq, idx`;
 }
 
 const list = (texts: readonly string[]): string => texts.map(quote).join(', ');

@@ -23,7 +23,7 @@ export function namesOfHistory({ events, ofOrders }: CompiledTrait): readonly st
   return ofOrders ? [...new Set([...events, ...ORDER_EVENTS])] : events;
 }
 
-/** Folds the history of one customer after the other for one computed trait. Events may come in any order. */
+/** Folds the history of one customer after the other for one computed trait. Events come in the order of the log, as live ones do. */
 export class HistoryFold {
   readonly #trait: CompiledTrait;
   readonly #readers: readonly CompiledTrait[];
