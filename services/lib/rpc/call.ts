@@ -1,10 +1,15 @@
-import type { Metadata } from '@grpc/grpc-js';
 import type { TraceContext } from '#lib/telemetry/trace.ts';
 import type { Principal } from './tokens.ts';
 
-/** What grpc-js tells about a call, whatever its kind. */
+/** What came with a call beside its request. */
+export interface CallMetadata {
+  /** All values of a name in small letters; none that came is an empty list. */
+  get(name: string): readonly (string | Buffer)[];
+}
+
+/** What is known of a call, whatever its kind. */
 export interface RawCall {
-  readonly metadata: Metadata;
+  readonly metadata: CallMetadata;
   readonly cancelled: boolean;
   getDeadline(): Date | number;
   on(event: 'cancelled', listener: () => void): unknown;
@@ -19,7 +24,7 @@ export class Call {
   readonly deadlineMs: number;
   /** Where calls made for this one belong; undefined while nothing is traced. */
   readonly trace: TraceContext | undefined;
-  readonly metadata: Metadata;
+  readonly metadata: CallMetadata;
   readonly #raw: RawCall;
   #controller: AbortController | undefined;
   #reason: Error | undefined;

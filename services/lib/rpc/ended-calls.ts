@@ -3,18 +3,17 @@ import { subscribe } from 'node:diagnostics_channel';
 import type { Http2Session, Http2Stream } from 'node:http2';
 import { Duplex } from 'node:stream';
 import { setFlagsFromString } from 'node:v8';
-import serverCall from '@grpc/grpc-js/build/src/server-call.js';
 import { Http2SubchannelConnector } from '@grpc/grpc-js/build/src/transport.js';
 
 /*
- * What lets the objects of ended calls die young. Without it, every one of them lives until the next full collection: each
+ * What lets the objects of ended calls of Node's HTTP/2 die young: those of clients, and of the few a server
+ * leaves to grpc-js. Without it, every one of them lives until the next full collection: each
  * scavenge copies all of it (10 to 25 ms, twice a second at 2,000 calls/s), the old space grows by 5 to 9 kB a call, and
  * marking it stops the process for a tenth of a second. Four things in the old generation held it:
  *
  * - V8 puts a function that is assigned to a property right where it is written (`this.onwrite = (er) => …`, in the
  *   constructor of every Writable) into the old generation at once. From there it keeps its stream, and all that hangs on
- *   it, whether anything needs it or not. So a stream that has closed lets go of what hangs on it, and what handlers of
- *   unary calls are given is no stream.
+ *   it, whether anything needs it or not. So a stream that has closed lets go of what hangs on it.
  * - A Map or Set that grows or shrinks moves to a new table, and the old table keeps pointing at the new one and at what it
  *   held itself. Once one of them is old, all that follow are kept, with every call that was under way at such a moment:
  *   with few calls at a time nearly each.
@@ -22,7 +21,8 @@ import { Http2SubchannelConnector } from '@grpc/grpc-js/build/src/transport.js';
  * - Where most objects of a place in the code once survived, as while a backlog is worked off, V8 makes the next ones in the
  *   old generation from the start. Each of them keeps what it points at: `{ customerId, state }` its state.
  *
- * What is left is some 0.8 kB of a call in a server: the emptied stream, and the texts of its headers, which V8 makes old.
+ * What is left is some 1.3 kB of a call, caller and server together: the emptied stream, and the texts of its headers, which V8
+ * makes old.
  */
 
 let released = false;
@@ -36,7 +36,6 @@ export function releaseEndedCalls(): void {
   subscribe('http2.client.stream.created', onCreated);
   bindPlainly();
   keepCallsInArrays();
-  giveUnaryCalls();
 }
 
 function onCreated(message: unknown): void {
@@ -190,19 +189,4 @@ class StreamsById {
   forEach(visit: (stream: Http2Stream) => void): void {
     for (const stream of this.#streams.slice(0, this.#size)) visit(stream as Http2Stream);
   }
-}
-
-interface HandledCall {
-  readonly handler?: { readonly type: string };
-}
-
-/** grpc-js gives the handler of a unary call a Writable, too. Here one that is none. */
-function giveUnaryCalls(): void {
-  const { ServerUnaryCallImpl, ServerWritableStreamImpl } = serverCall;
-  type Args = ConstructorParameters<typeof ServerWritableStreamImpl>;
-  function made(...args: Args): object {
-    const unary = (args[1] as HandledCall).handler?.type === 'unary';
-    return unary ? new ServerUnaryCallImpl(...args) : new ServerWritableStreamImpl(...args);
-  }
-  Object.assign(serverCall, { ServerWritableStreamImpl: made });
 }

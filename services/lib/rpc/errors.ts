@@ -76,6 +76,19 @@ export function permissionDenied(message: string): RpcError {
   return new RpcError(status.PERMISSION_DENIED, message);
 }
 
+export function unimplemented(message: string): RpcError {
+  return new RpcError(status.UNIMPLEMENTED, message);
+}
+
 export function deadlineExceeded(): RpcError {
   return new RpcError(status.DEADLINE_EXCEEDED, 'The deadline passed.');
+}
+
+/** What a handler throws because its caller went away is no fault of this service. */
+export function cancelled(cause?: unknown): RpcError {
+  return cause instanceof RpcError ? cause : new RpcError(status.CANCELLED, 'The caller went away.', { cause });
+}
+
+export function malformed(): RpcError {
+  return new RpcError(status.INVALID_ARGUMENT, 'The request is not a message of its type.');
 }

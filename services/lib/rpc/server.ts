@@ -1,10 +1,10 @@
-import { Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Registry } from 'prom-client';
 import type { Logger } from '#lib/telemetry/logger.ts';
-import { adapt, readable } from './adapt.ts';
 import { releaseEndedCalls } from './ended-calls.ts';
 import { Gate } from './gate.ts';
 import { Health } from './health.ts';
+import { Front, RestServer } from './http2/front.ts';
+import type { ServedMethod } from './http2/served-call.ts';
 import { addReflection } from './reflection.ts';
 import type { RpcService } from './service.ts';
 import type { ApiTokens } from './tokens.ts';
@@ -24,9 +24,13 @@ export interface RpcServerOptions {
   readonly defaultDeadlineMs?: number;
 }
 
-/** The gRPC server of a process. Health needs no token; everything else does. */
+/**
+ * The gRPC server of a process, on an HTTP/2 of its own; health and reflection are libraries' on grpc-js behind it. Health needs no
+ * token; everything else does.
+ */
 export class RpcServer {
-  readonly #server: Server;
+  readonly #server: RestServer;
+  readonly #front: Front;
   readonly #health = new Health();
   readonly #options: RpcServerOptions;
   #port = 0;
@@ -35,32 +39,28 @@ export class RpcServer {
     const { services, tokens, logger, registry, reflection = true } = options;
     this.#options = options;
     releaseEndedCalls();
-    this.#server = new Server({
-      'grpc.max_receive_message_length': options.maxReceiveBytes ?? 4 * 1024 * 1024,
-      'grpc.keepalive_time_ms': 10_000,
-      'grpc.keepalive_timeout_ms': 5_000,
-      // Clients come back through the load balancer and find new replicas.
-      'grpc.max_connection_age_ms': 30 * 60_000,
-      'grpc.max_connection_age_grace_ms': 60_000,
+    const maxReceiveBytes = options.maxReceiveBytes ?? 4 * 1024 * 1024;
+    this.#server = new RestServer({
+      'grpc.max_receive_message_length': maxReceiveBytes,
       'grpc.max_concurrent_streams': 1_000,
     });
     const gate = new Gate(tokens, logger, registry, options.defaultDeadlineMs ?? 30_000);
-    for (const service of services) this.#server.addService(readable(service.definition), adapt(service, gate));
     this.#health.addToServer(this.#server);
     if (reflection) addReflection(this.#server, [...services.map(({ name }) => name), Health.service], gate);
+    const methods = services.flatMap(methodsOf);
+    this.#front = new Front({ methods, gate, rest: this.#server, logger, maxReceiveBytes });
     this.setServing(false);
   }
 
   /** Binds the port; calls are answered from here on. */
   async start(): Promise<number> {
     const { host, port } = this.#options;
-    const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-    this.#port = await new Promise<number>((resolve, reject) => {
-      this.#server.bindAsync(address, ServerCredentials.createInsecure(), (error, bound) => {
-        if (error === null) resolve(bound);
-        else reject(new Error(`gRPC cannot listen on ${address}: ${error.message}`));
-      });
-    });
+    try {
+      this.#port = await this.#front.listen(host, port);
+    } catch (error) {
+      const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+      throw new Error(`gRPC cannot listen on ${address}: ${(error as Error).message}`);
+    }
     return this.#port;
   }
 
@@ -81,13 +81,26 @@ export class RpcServer {
     let timer: NodeJS.Timeout | undefined;
     const cut = new Promise<'cut'>((resolve) => {
       timer = setTimeout(() => {
+        this.#front.destroy();
         this.#server.forceShutdown();
         resolve('cut');
       }, graceMs);
     });
-    const ended = new Promise<'ended'>((resolve) => this.#server.tryShutdown(() => resolve('ended')));
+    const ended = this.#front.drain().then(() => 'ended' as const);
     const how = await Promise.race([ended, cut]);
     clearTimeout(timer);
+    this.#server.forceShutdown();
     return how;
   }
+}
+
+function methodsOf({ definition, handlers }: RpcService): ServedMethod[] {
+  return Object.entries(definition).map(([name, method]) => ({
+    name: method.path.slice(1),
+    requestStream: method.requestStream,
+    responseStream: method.responseStream,
+    handler: handlers[name] as ServedMethod['handler'],
+    requestDeserialize: method.requestDeserialize,
+    responseSerialize: method.responseSerialize,
+  }));
 }

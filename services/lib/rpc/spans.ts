@@ -1,9 +1,10 @@
 import { type Metadata, status } from '@grpc/grpc-js';
 import { type Span, SpanKind } from '@opentelemetry/api';
 import { callSpan, contextOf, isTracing, type TraceContext, traceparentOf } from '#lib/telemetry/trace.ts';
+import type { CallMetadata } from './call.ts';
 
 /** Of a call that comes in; undefined while nothing is traced. */
-export function serverSpan(method: string, metadata: Metadata): Span | undefined {
+export function serverSpan(method: string, metadata: CallMetadata): Span | undefined {
   if (!isTracing()) return undefined;
   const caller = contextOf(metadata.get('traceparent')[0]);
   return callSpan(method, SpanKind.SERVER, caller, attributesOf(method));

@@ -85,6 +85,14 @@ export class Sealer {
   }
 }
 
+const plainAad = new Map<number, Buffer>();
+
 function aad(id: number, context: string): Buffer {
-  return Buffer.from(`${VERSION}:${id}:${context}`);
+  if (context !== '') return Buffer.from(`${VERSION}:${id}:${context}`);
+  let bytes = plainAad.get(id);
+  if (bytes === undefined) {
+    bytes = Buffer.from(`${VERSION}:${id}:`);
+    plainAad.set(id, bytes);
+  }
+  return bytes;
 }

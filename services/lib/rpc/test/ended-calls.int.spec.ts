@@ -14,8 +14,8 @@ import { message, Probe, ProbeService } from './probe.ts';
 const TOKEN = 'admin-token-1';
 const AT_ONCE = 10;
 const CALLS = 1_000;
-/** Of a call, server and client together: seen were 2.0 to 2.2 kB, 3.8 kB with streams in a Map, and 19 kB when calls were kept. */
-const MOST_BYTES = 3_000;
+/** Of a call, server and client together: seen were 1.2 to 1.4 kB; 19 kB when calls were kept, with the server in grpc-js. */
+const MOST_BYTES = 2_000;
 
 setFlagsFromString('--expose-gc');
 const gc = runInNewContext('gc') as (options?: { type: 'minor' }) => void;
