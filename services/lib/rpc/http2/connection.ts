@@ -69,6 +69,8 @@ export class Connection {
   readonly #fields = new FieldReader();
   readonly #streams = new Map<number, ServerStream>();
   readonly #outlet: Outlet;
+  /** Streams that ended before the other side had ended its half: what it had sent until it knew is no mistake of its. */
+  readonly #cut = new Set<number>();
   readonly #waste = new TokenBucket(WASTE_AT_ONCE, WASTE_PER_SECOND);
   #lastStream = 0;
   #sawSettings = false;
@@ -194,10 +196,12 @@ export class Connection {
     const [start, end] = unpadded(flags, bytes, from, to);
     const last = (flags & FLAG.endStream) !== 0;
     if (start === end && !last) this.#wasted();
-    if (stream === undefined || stream.remoteEnded) {
-      this.#wasted();
-      if (stream !== undefined) refuse(stream, CODE.streamClosed);
-      else if (id <= this.#lastStream) this.#outlet.write(numbersFrame(FRAME.reset, id, CODE.streamClosed));
+    if (stream === undefined) {
+      this.#takeStray(id);
+      return;
+    }
+    if (stream.remoteEnded) {
+      refuse(stream, CODE.streamClosed);
       return;
     }
     if (!stream.receive(size)) {
@@ -209,6 +213,13 @@ export class Connection {
     // What fills a frame is dealt with here.
     stream.consume(size - (end - start));
     if (last) stream.owner?.ended();
+  }
+
+  /** Data of a stream that is no more, or was not begun any more. */
+  #takeStray(id: number): void {
+    if (this.#cut.has(id) || id > this.#lastStream) return;
+    this.#wasted();
+    this.#outlet.write(numbersFrame(FRAME.reset, id, CODE.streamClosed));
   }
 
   #takeHeaders(flags: number, id: number, bytes: Buffer, from: number, to: number): void {
@@ -233,14 +244,15 @@ export class Connection {
 
   #takeFields(id: number, ended: boolean, bytes: Buffer, from: number, to: number): void {
     const known = this.#streams.get(id);
-    rule(known !== undefined || id > this.#lastStream, CODE.streamClosed, 'that stream was closed');
+    const cut = this.#cut.has(id);
+    rule(known !== undefined || cut || id > this.#lastStream, CODE.streamClosed, 'that stream was closed');
     // Also of requests that are refused: what follows on the connection builds on it.
     const fields = this.#fields.read(bytes, from, to);
     if (known !== undefined) {
       takeTrailers(known, ended);
       return;
     }
-    if (this.#draining) return;
+    if (this.#draining || cut) return;
     this.#lastStream = id;
     const stream = new ServerStream(id, this.#outlet, this.#streamSendWindow, this.#onClosed);
     stream.remoteEnded = ended;
@@ -252,8 +264,18 @@ export class Connection {
 
   readonly #onClosed = (stream: ServerStream): void => {
     this.#streams.delete(stream.id);
+    if (!stream.remoteEnded) this.#rememberCut(stream.id);
     this.#closeWhenDone();
   };
+
+  #rememberCut(id: number): void {
+    this.#cut.add(id);
+    if (this.#cut.size <= MOST_STREAMS) return;
+    for (const oldest of this.#cut) {
+      this.#cut.delete(oldest);
+      return;
+    }
+  }
 
   #takeWindowUpdate(id: number, more: number): void {
     rule(more > 0, CODE.protocolError, 'a window is widened by nothing');

@@ -204,6 +204,26 @@ describe('what is allowed', () => {
     expect(answers.slice(0, -1)).toEqual(sizes);
   });
 
+  test('what a caller had sent before it knew that it is refused', async () => {
+    const upload = Array.from({ length: 5 }, () => frame(FRAME.data, 0, 0, Buffer.alloc(16_000)));
+    const peer = begin();
+    for (let id = 1; id < 1_000; id += 2) {
+      const data = upload.map((bytes) =>
+        Buffer.from(bytes)
+          .fill(id >>> 8, 7, 8)
+          .fill(id & 0xff, 8, 9),
+      );
+      peer.send(callFrame(id, callBlock(SAY, { authorization: 'Bearer another' })), ...data);
+    }
+    await expect.poll(() => peer.fields.size, { timeout: 5_000 }).toBe(500);
+    peer.send(callFrame(999, fieldBlock(false, [['x', 'trailer']]), FLAG.endStream), call(1_001, 'a'));
+    await answered(peer, 1_001);
+    expect(new Set([...peer.fields.values()].map((fields) => fields[fields.indexOf('grpc-status') + 1]))).toEqual(
+      new Set(['16', '0']),
+    );
+    expect(new Set(peer.codes(FRAME.reset))).toEqual(new Set([CODE.noError]));
+  });
+
   test('a stream of more than the windows, to a handler that reads late', async () => {
     const requests = Array.from({ length: 2_000 }, () => message('x'.repeat(1_000), 1));
     expect((await client.sum(requests)).code).toBe(2_000);
