@@ -51,11 +51,14 @@ export async function bootService<C extends ServiceConfig = ServiceConfig>(
   const config = readConfigOrExit(name, options.config ?? (loadConfig as (env: NodeJS.ProcessEnv) => C));
   const logger = createLogger({ service: name, replica: config.replicaId, level: config.logLevel });
   dieOnSurprise(logger);
+  let service: Service<C> | undefined;
   try {
-    const service = new Service(name, config, logger);
+    service = new Service(name, config, logger);
     service.endOnSignal();
     await service.start(moduleFactory, options);
   } catch (error) {
+    // Told to end meanwhile: what the start waited for is being closed.
+    if (service?.ending) return;
     if (error instanceof RefusalError) logger.fatal({ refusal: error.message }, `refusing to start: ${error.message}`);
     else logger.fatal({ err: error }, 'could not start');
     process.exit(1);
@@ -200,6 +203,10 @@ class Service<C extends ServiceConfig> {
     const tell = () => rpc.setServing(this.#readiness.failing().length === 0);
     tell();
     setInterval(tell, 1000).unref();
+  }
+
+  get ending(): boolean {
+    return this.#ending;
   }
 
   endOnSignal(): void {

@@ -12,15 +12,15 @@ import {
 import type { NatsConnection } from '@nats-io/transport-node';
 import { nanos } from '@nats-io/transport-node';
 import type { ServiceConfig, StreamLimits } from '#lib/config/config.ts';
+import { JETSTREAM_CALL, untilAnswered } from '#lib/stream/jetstream.ts';
 import type { Logger } from '#lib/telemetry/logger.ts';
 import { STREAMS } from '#lib/topology/topology.ts';
 import { RefusalError } from './refusal.ts';
 
 type Wanted = Partial<StreamConfig> & { name: string; subjects: string[] };
 
-/** Asked again soon: a question to a cluster without a leader is never answered. */
-const ANSWER_MS = 2_000;
-const ANSWER_RETRY_MS = 250;
+/** A stream of three replicas takes seconds to make where the machines have other work. */
+const MAKE_MS = 5_000;
 
 /** Kept as metadata of LOG, which is made once: what a cluster was created with is part of every record's place. */
 const PARTITIONS_KEY = 'recur_partitions';
@@ -37,30 +37,13 @@ const CHANGE_KEY = 'recur_repartition';
  * @throws RefusalError when the cluster was created with other PARTITIONS or CLOCK, or a stream breaks a promise
  */
 export async function ensureStreams(nats: NatsConnection, config: ServiceConfig, logger: Logger): Promise<void> {
-  const waiting = setInterval(() => logger.warn('waiting for JetStream'), 5_000);
-  try {
-    while (!(await answers(nats))) await new Promise((resolve) => setTimeout(resolve, ANSWER_RETRY_MS));
-  } finally {
-    clearInterval(waiting);
-  }
-  const manager = await jetstreamManager(nats, { timeout: 10_000, checkAPI: false });
+  // A question to a cluster without a leader is never answered: it is asked again soon.
+  await untilAnswered(() => jetstreamManager(nats, JETSTREAM_CALL), logger);
+  const manager = await jetstreamManager(nats, { timeout: MAKE_MS, checkAPI: false });
   for (const wanted of wantedStreams(config)) {
-    const info = await ensure(manager, wanted);
+    const info = await untilAnswered(() => ensure(manager, wanted), logger);
     checkStream(info.config, wanted, logger);
     if (wanted.name === STREAMS.log.name) checkCluster(info.config.metadata ?? {}, config);
-  }
-}
-
-/** False while a cluster has no leader, or the server no JetStream yet: it started a moment ago, as we did. */
-async function answers(nats: NatsConnection): Promise<boolean> {
-  try {
-    await jetstreamManager(nats, { timeout: ANSWER_MS });
-    return true;
-  } catch (error) {
-    // An answer that says no will say so again.
-    if ((error as Error).cause instanceof JetStreamApiError) throw error;
-    if (error instanceof JetStreamApiError && error.status !== 503) throw error;
-    return false;
   }
 }
 

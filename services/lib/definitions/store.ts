@@ -12,6 +12,7 @@ import {
   resourceExhausted,
   unavailable,
 } from '#lib/rpc/errors.ts';
+import { untilAnswered } from '#lib/stream/jetstream.ts';
 import { MAX_VALUE_BYTES, openBucket } from './bucket.ts';
 import { checkId, checkRequestId } from './ids.ts';
 import { type Page, readPage } from './page.ts';
@@ -104,7 +105,8 @@ export class DefinitionStore<T> {
   }
 
   static async open<T>(options: StoreOptions<T>): Promise<DefinitionStore<T>> {
-    return new DefinitionStore(options, await openBucket(options.nats, options.kind, options.replicas ?? 1));
+    const { nats, kind, replicas = 1 } = options;
+    return new DefinitionStore(options, await untilAnswered(() => openBucket(nats, kind, replicas)));
   }
 
   /** ALREADY_EXISTS, INVALID_ARGUMENT, RESOURCE_EXHAUSTED when there are too many. */

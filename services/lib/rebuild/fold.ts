@@ -4,12 +4,13 @@ import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import { Registry } from 'prom-client';
 import { decodeFrame } from '#lib/stream/frames.ts';
+import { JETSTREAM_CALL } from '#lib/stream/jetstream.ts';
 import type { Until } from '#lib/stream/join.ts';
 import { PartitionRunner } from '#lib/stream/partition-runner.ts';
 import { stageTag } from '#lib/stream/partition-store.ts';
 import type { StageSpec } from '#lib/stream/processor.ts';
 import type { LogClient } from '#lib/stream/publisher.ts';
-import { JETSTREAM_CALL, type StageDeps, StageMetrics } from '#lib/stream/stage-deps.ts';
+import { type StageDeps, StageMetrics } from '#lib/stream/stage-deps.ts';
 import type { ClockMode } from '#lib/stream/steps.ts';
 import { WIRING } from '#lib/topology/topology.ts';
 

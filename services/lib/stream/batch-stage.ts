@@ -6,13 +6,14 @@ import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
 import { batchSpan, type TraceContext, traced } from '#lib/telemetry/trace.ts';
 import { failPoint } from './fail-points.ts';
+import { JETSTREAM_CALL } from './jetstream.ts';
 import { type LogMessage, LogReader } from './log-reader.ts';
 import { Ownership, type Tenant } from './ownership.ts';
 import { Pace, type PaceLimits } from './pace.ts';
 import { FencedError } from './partition-store.ts';
 import { type LogClient, Publisher } from './publisher.ts';
 import type { RunningStage } from './stage.ts';
-import { JETSTREAM_CALL, retryTeller, StageMetrics } from './stage-deps.ts';
+import { retryTeller, StageMetrics } from './stage-deps.ts';
 import type { NatsHandles } from './subject-writer.ts';
 
 /**

@@ -8,9 +8,6 @@ import type { LogClient } from './publisher.ts';
 import type { ClockMode } from './steps.ts';
 import type { NatsHandles } from './subject-writer.ts';
 
-/** Of a call to JetStream's API. One that meets a stream without a leader is never answered: it is better asked again soon. */
-export const JETSTREAM_CALL = { timeout: 2_000 } as const;
-
 /** What a partition runner needs of its stage. */
 export interface StageDeps {
   readonly js: LogClient;

@@ -3,12 +3,13 @@ import type { NatsConnection } from '@nats-io/transport-node';
 import type { Redis } from 'ioredis';
 import type { Logger } from 'pino';
 import type { Registry } from 'prom-client';
+import { JETSTREAM_CALL } from './jetstream.ts';
 import type { LayoutWanted } from './lease.ts';
 import { Ownership } from './ownership.ts';
 import { PartitionRunner } from './partition-runner.ts';
 import type { ActiveDefinition, StageSpec } from './processor.ts';
 import { Publisher } from './publisher.ts';
-import { JETSTREAM_CALL, retryTeller, type StageDeps, StageMetrics } from './stage-deps.ts';
+import { retryTeller, type StageDeps, StageMetrics } from './stage-deps.ts';
 import type { ClockMode } from './steps.ts';
 
 /** Where definitions come from: the initial ones, then every change, deletes included. */

@@ -13,6 +13,7 @@ import { Uses } from '#lib/definitions/uses.ts';
 import { watchDefinitions } from '#lib/definitions/watch.ts';
 import { rpcService } from '#lib/rpc/service.ts';
 import { Sealer } from '#lib/seal/sealer.ts';
+import { untilAnswered } from '#lib/stream/jetstream.ts';
 import { StateReader } from '#lib/stream/state-reader.ts';
 import type { Logger } from '#lib/telemetry/logger.ts';
 import { type Channels, openChannels } from './channels/channels.ts';
@@ -144,13 +145,15 @@ export const messagingModule = (_config: MessagingConfig): DynamicModule => ({
         logger: Logger,
         metrics: OutboxMetrics,
         channels: Channels,
-      ) =>
-        new Outbox({
+      ) => {
+        const manager = await jetstreamManager(nats, { checkAPI: false });
+        return new Outbox({
           ...{ channels, logger, live: c.clock === 'live', now: Date.now },
-          restoredMs: (await clusterOf(await jetstreamManager(nats))).restoredMs,
+          restoredMs: (await untilAnswered(() => clusterOf(manager), logger)).restoredMs,
           marks: new BegunMarks(redis, Date.now),
           metrics,
-        }),
+        });
+      },
     },
     {
       provide: StageRunner,

@@ -112,7 +112,7 @@ class ProfileModule implements OnModuleInit, OnModuleDestroy {
     this.readiness.add('stage', () => stage.ready());
     const backfills = new Backfills({
       js: jetstream(nats),
-      jsm: await jetstreamManager(nats),
+      jsm: await jetstreamManager(nats, { checkAPI: false }),
       scan: scanHistory(this.peers.history),
       zone: new ShopZone(shopTimeZone),
       partitions: () => stage.partitions(),

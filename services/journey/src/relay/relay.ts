@@ -10,7 +10,7 @@ import { type NatsConnection, nanos } from '@nats-io/transport-node';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { failPoint } from '#lib/stream/fail-points.ts';
 import { decodeFrame, encodeFrame, type LogRecord } from '#lib/stream/frames.ts';
-import { JETSTREAM_CALL } from '#lib/stream/stage-deps.ts';
+import { JETSTREAM_CALL } from '#lib/stream/jetstream.ts';
 import { LANE, STREAMS, subjects } from '#lib/topology/topology.ts';
 
 /** Records a frame of INGEST. */
