@@ -1,4 +1,21 @@
 import { connect, type Socket } from 'node:net';
+import {
+  FIRST_WINDOW,
+  FLAG,
+  FRAME,
+  fieldFrames,
+  HEAD,
+  LARGEST_WINDOW,
+  numbersFrame,
+  PREFACE,
+  pingFrame,
+  putHead,
+  SETTING,
+  SETTINGS_ACK,
+  settingsFrame,
+} from '#lib/rpc/http2/frames.ts';
+import { textBytes } from '#lib/rpc/http2/hpack.ts';
+import { framed, PREFIX } from '#lib/rpc/http2/messages.ts';
 
 /*
  * As much of HTTP/2 as a caller of one unary method needs who must not be the cause of what it measures: requests are bytes made
@@ -6,17 +23,6 @@ import { connect, type Socket } from 'node:net';
  * more CPU a call than the service that answers, and its collections are measured as if they were the answer's.
  */
 
-const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
-const HEAD = 9;
-const TYPE = { data: 0, headers: 1, reset: 3, settings: 4, ping: 6, goAway: 7, windowUpdate: 8 } as const;
-const END_STREAM = 1;
-const ACK = 1;
-const END_HEADERS = 4;
-const LARGEST_WINDOW = 2 ** 31 - 1;
-const FIRST_WINDOW = 65_535;
-const INITIAL_WINDOW_SIZE = 4;
-/** What stands before a gRPC message. */
-const PREFIX = 5;
 const READ_BYTES = 256 * 1024;
 
 export interface Answers {
@@ -35,12 +41,12 @@ export interface RawRequest {
 /** @param headers beyond the pseudo headers; values in ASCII */
 export function rawRequest(path: string, headers: Readonly<Record<string, string>>, message: Uint8Array): RawRequest {
   const fields = Object.entries({ ':path': path, ':authority': 'bench', ...headers });
-  const block = Buffer.concat([POST_OVER_HTTP, ...fields.flatMap(([name, value]) => [nameOf(name), text(value)])]);
-  const data = Buffer.alloc(PREFIX + message.length);
-  data.writeUInt32BE(message.length, 1);
-  data.set(message, PREFIX);
-  const first = frame(TYPE.headers, END_HEADERS, 0, block);
-  return { bytes: Buffer.concat([first, frame(TYPE.data, END_STREAM, 0, data)]), frames: [0, first.length] };
+  const block = Buffer.concat([POST_OVER_HTTP, ...fields.flatMap(([name, value]) => [nameOf(name), textBytes(value)])]);
+  const first = fieldFrames(0, block, false);
+  const data = framed(Buffer.from(message));
+  const head = Buffer.alloc(HEAD);
+  putHead(head, 0, data.length, FRAME.data, FLAG.endStream, 0);
+  return { bytes: Buffer.concat([first, head, data]), frames: [0, first.length] };
 }
 
 /** `:method: POST` and `:scheme: http`, as HPACK numbers them. */
@@ -52,27 +58,7 @@ const NAMES: Readonly<Record<string, Buffer>> = {
   'content-type': Buffer.of(0x0f, 31 - 0x0f),
   authorization: Buffer.of(0x0f, 23 - 0x0f),
 };
-const nameOf = (name: string): Buffer => NAMES[name] ?? Buffer.concat([Buffer.of(0), text(name)]);
-
-/** As HPACK writes a text without Huffman's code. */
-function text(value: string): Buffer {
-  const bytes = Buffer.from(value, 'latin1');
-  if (bytes.length < 0x7f) return Buffer.concat([Buffer.of(bytes.length), bytes]);
-  const length: number[] = [0x7f];
-  let rest = bytes.length - 0x7f;
-  for (; rest > 0x7f; rest >>>= 7) length.push((rest & 0x7f) | 0x80);
-  return Buffer.concat([Buffer.from([...length, rest]), bytes]);
-}
-
-function frame(type: number, flags: number, stream: number, payload: Uint8Array): Buffer {
-  const bytes = Buffer.alloc(HEAD + payload.length);
-  bytes.writeUIntBE(payload.length, 0, 3);
-  bytes[3] = type;
-  bytes[4] = flags;
-  bytes.writeUInt32BE(stream, 5);
-  bytes.set(payload, HEAD);
-  return bytes;
-}
+const nameOf = (name: string): Buffer => NAMES[name] ?? Buffer.concat([Buffer.of(0), textBytes(name)]);
 
 export class RawConnection {
   readonly #socket: Socket;
@@ -111,13 +97,9 @@ export class RawConnection {
       onread: { buffer: Buffer.allocUnsafeSlow(READ_BYTES), callback: read },
     });
     this.#socket.on('error', (error) => answers.failed(error));
-    const setting = Buffer.alloc(6);
-    setting.writeUInt16BE(INITIAL_WINDOW_SIZE, 0);
-    setting.writeUInt32BE(LARGEST_WINDOW, 2);
-    const window = Buffer.alloc(4);
-    window.writeUInt32BE(LARGEST_WINDOW - FIRST_WINDOW, 0);
-    this.#socket.write(Buffer.concat([PREFACE, frame(TYPE.settings, 0, 0, setting)]));
-    this.#socket.write(frame(TYPE.windowUpdate, 0, 0, window));
+    const settings = settingsFrame([[SETTING.initialWindowSize, LARGEST_WINDOW]]);
+    this.#socket.write(Buffer.concat([PREFACE, settings]));
+    this.#socket.write(numbersFrame(FRAME.windowUpdate, 0, LARGEST_WINDOW - FIRST_WINDOW));
   }
 
   /** Its number on this connection. */
@@ -158,22 +140,20 @@ export class RawConnection {
   }
 
   #take(type: number, flags: number, stream: number, size: number): void {
-    if (type === TYPE.settings && (flags & ACK) === 0)
-      this.#socket.write(frame(TYPE.settings, ACK, 0, Buffer.alloc(0)));
-    if (type === TYPE.ping && (flags & ACK) === 0) {
-      this.#socket.write(frame(TYPE.ping, ACK, 0, this.#payload.subarray(0, size)));
-    }
-    if (type === TYPE.goAway || type === TYPE.reset) {
+    if (type === FRAME.settings && (flags & FLAG.ack) === 0) this.#socket.write(SETTINGS_ACK);
+    if (type === FRAME.ping && (flags & FLAG.ack) === 0)
+      this.#socket.write(pingFrame(FLAG.ack, this.#payload.subarray(0, size)));
+    if (type === FRAME.goAway || type === FRAME.reset) {
       // A connection's end names the last call before the reason.
-      const reason = this.#payload.readUInt32BE(type === TYPE.goAway ? 4 : 0);
+      const reason = this.#payload.readUInt32BE(type === FRAME.goAway ? 4 : 0);
       this.#answers.failed(
         new Error(`the server ended ${stream === 0 ? 'the connection' : 'a call'}: HTTP/2 error ${reason}`),
       );
     }
     if (stream === 0) return;
     const call = (stream - 1) / 2;
-    if (type === TYPE.data && size > PREFIX) this.#answered[call] = 1;
-    if ((flags & END_STREAM) === 0 || (type !== TYPE.data && type !== TYPE.headers)) return;
+    if (type === FRAME.data && size > PREFIX) this.#answered[call] = 1;
+    if ((flags & FLAG.endStream) === 0 || (type !== FRAME.data && type !== FRAME.headers)) return;
     // An error of gRPC is an end without a message.
     if (this.#answered[call] === 1) this.#answers.ended(call);
     else this.#answers.failed(new Error('a call ended without an answer'));

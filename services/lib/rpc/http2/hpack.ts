@@ -163,7 +163,8 @@ export function fieldBlock(first: boolean, fields: Iterable<readonly [name: stri
   return Buffer.concat(parts);
 }
 
-function textBytes(text: string): Buffer {
+/** A text in Latin-1 as HPACK writes it, without Huffman's code. */
+export function textBytes(text: string): Buffer {
   const bytes = Buffer.from(text, 'latin1');
   if (bytes.length < 0x7f) return Buffer.concat([Buffer.of(bytes.length), bytes]);
   const length = [0x7f];

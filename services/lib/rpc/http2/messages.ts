@@ -3,7 +3,7 @@ import { status } from '@grpc/grpc-js';
 import { RpcError } from '../errors.ts';
 
 /** What stands before a gRPC message: whether it is compressed (1 byte), and its length (4). */
-const PREFIX = 5;
+export const PREFIX = 5;
 
 /** How messages of a call may be compressed; undefined for `grpc-encoding` there is nothing for. */
 export function decompressorOf(encoding: string | undefined): Decompress | undefined {
@@ -105,7 +105,12 @@ function tooLarge(size: number | undefined, most: number): RpcError {
 /** A message with what stands before it. */
 export function framed(message: Buffer): Buffer {
   const bytes = Buffer.allocUnsafe(PREFIX + message.length);
-  bytes[0] = 0;
-  message.copy(bytes, bytes.writeUInt32BE(message.length, 1));
+  message.copy(bytes, putPrefix(bytes, 0, message.length));
   return bytes;
+}
+
+/** Of a message that is not compressed; gives where it begins. */
+export function putPrefix(bytes: Buffer, at: number, length: number): number {
+  bytes[at] = 0;
+  return bytes.writeUInt32BE(length, at + 1);
 }

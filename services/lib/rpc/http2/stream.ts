@@ -1,4 +1,5 @@
 import { CODE, FLAG, FRAME, fieldFrames, HEAD, LARGEST_WINDOW, MOST_PAYLOAD, numbersFrame, putHead } from './frames.ts';
+import { framed, PREFIX, putPrefix } from './messages.ts';
 import type { Outlet } from './outlet.ts';
 
 /** Who is called by what comes for a stream. */
@@ -15,13 +16,6 @@ export interface StreamOwner {
 
 /** Of a stream that the other side may send. */
 export const STREAM_WINDOW = 256 * 1024;
-
-const MESSAGE_HEAD = 5;
-
-function putMessageHead(bytes: Buffer, at: number, length: number): number {
-  bytes[at] = 0;
-  return bytes.writeUInt32BE(length, at + 1);
-}
 
 /** The code to end a stream with, and its owner told. */
 export function refuse(stream: ServerStream, code: number): void {
@@ -86,12 +80,10 @@ export class ServerStream {
    */
   answer(block: Buffer, message: Buffer, trailers: Buffer): void {
     if (this.#closed) return;
-    const size = MESSAGE_HEAD + message.length;
+    const size = PREFIX + message.length;
     if (size > Math.min(MOST_PAYLOAD, this.#sendWindow, this.#outlet.room())) {
       this.fields(block);
-      const data = Buffer.allocUnsafe(size);
-      message.copy(data, putMessageHead(data, 0, message.length));
-      this.data(data);
+      this.data(framed(message));
       this.end(trailers);
       return;
     }
@@ -99,7 +91,7 @@ export class ServerStream {
     let at = putHead(bytes, 0, block.length, FRAME.headers, FLAG.endHeaders, this.id);
     at += block.copy(bytes, at);
     at = putHead(bytes, at, size, FRAME.data, 0, this.id);
-    at = putMessageHead(bytes, at, message.length);
+    at = putPrefix(bytes, at, message.length);
     at += message.copy(bytes, at);
     at = putHead(bytes, at, trailers.length, FRAME.headers, FLAG.endHeaders | FLAG.endStream, this.id);
     trailers.copy(bytes, at);
