@@ -7,14 +7,12 @@ SELECT
     c.* EXCEPT (positives, all_positives, squares_of_others, q975s),
     q975s[1] AS q975,
     q975s[2] AS capped_q975,
-    arrayMap(t -> recur_student_p(t.1, t.2), [(effect / effect_se, degrees), (relative / relative_se, degrees), (cuped_effect / cuped_se, degrees), (capped_effect / capped_se, capped_degrees)]) AS ps,
     effect - q975 * effect_se AS effect_low,
     effect + q975 * effect_se AS effect_high,
     ps[1] AS p,
     relative - q975 * relative_se AS relative_low,
     relative + q975 * relative_se AS relative_high,
     ps[2] AS relative_p,
-    recur_sequential_halfwidth(sequential_se, both, 5000) AS sequential_halfwidth,
     relative - sequential_halfwidth AS sequential_low,
     relative + sequential_halfwidth AS sequential_high,
     -- Nothing is relative to a control of 0: there the absolute effect has to do.
@@ -37,7 +35,10 @@ FROM
         arrayMap(v -> recur_student_q975(v), [degrees, capped_degrees]) AS q975s,
         effect - cuped_theta * before_difference AS cuped_effect,
         nullIf(sqrt(greatest(0, (control_variance - 2 * cuped_theta * control_covariance + pow(cuped_theta, 2) * control_variance_before) / control_customers
-            + (variance - 2 * cuped_theta * covariance_before + pow(cuped_theta, 2) * variance_before) / customers)), 0) AS cuped_se
+            + (variance - 2 * cuped_theta * covariance_before + pow(cuped_theta, 2) * variance_before) / customers)), 0) AS cuped_se,
+        -- Long functions stand where they are named once: what is named again further out is planned again.
+        arrayMap(t -> recur_student_p(t.1, t.2), [(effect / effect_se, degrees), (relative / relative_se, degrees), (cuped_effect / cuped_se, degrees), (capped_effect / capped_se, capped_degrees)]) AS ps,
+        recur_sequential_halfwidth(sequential_se, both, 5000) AS sequential_halfwidth
     FROM
     (
         SELECT *,

@@ -54,20 +54,7 @@ SELECT
     cuped_theta, cuped_effect, cuped_se, cuped_low, cuped_high, cuped_p,
     cap, capped_effect, capped_se, capped_low, capped_high, capped_p, top_share,
     srm_p, crossed_share, disagreements, warnings,
-    if(isNull(relative), concat(toString(round(effect, 6)), ' (', toString(round(effect_low, 6)), ' to ', toString(round(effect_high, 6)), ')'),
-        concat(recur_percent(relative), ' (', recur_percent(relative_low), ' to ', recur_percent(relative_high), ')')) AS effect_text,
-    multiIf(
-        control = '', 'No arm is the control: declare one in the plan of the experiment.',
-        variant = control, 'Control.',
-        isNull(control_mean) AND control_acting = 0 AND isNull(both), 'Nobody to compare with in the control.',
-        customers < 2 OR both - customers < 2, 'Too few customers to compare.',
-        isNull(effect), 'Nothing to compute it from.',
-        isNull(effect_se) AND effect = 0, 'All customers of both arms have the same value: nothing to test.',
-        isNull(effect_se), concat('All customers of an arm have the same value: a difference of ', toString(round(effect, 6)), ' that no test can judge.'),
-        fixed_says AND sequential_says, concat(if(effect > 0, 'Higher: ', 'Lower: '), effect_text, ', however often one looks.'),
-        fixed_says, concat(if(effect > 0, 'Higher: ', 'Lower: '), effect_text, ', if this look was planned beforehand (', recur_p_text(p), ').'),
-        sequential_says, concat(if(effect > 0, 'Higher: ', 'Lower: '), effect_text, ', by the sequential test only (', recur_p_text(sequential_p), ').'),
-        concat('No difference shown (', recur_p_text(p), '); effects from ', if(isNull(mde_relative), toString(round(mde, 6)), concat(toString(round(100 * mde_relative, 1)), ' %')), ' on would show with these customers.')) AS finding,
+    effect_text, finding,
     arrayStringConcat(arrayConcat(
         if(has(warnings, 'srm'), [concat('Do not trust this: the arms are not as large as planned (', recur_p_text(srm_p), ').')], []),
         [finding],
@@ -83,7 +70,29 @@ SELECT
         if(has(warnings, 'few'), ['Fewer than five customers of an arm have a value: p is rough.'], []),
         if(has(warnings, 'window'), ['The days after the exposure are over for nobody yet: customers were followed unequally long.'], []),
         if(has(warnings, 'crossed'), [concat(toString(round(100 * crossed_share, 1)), ' % of the customers saw more than one arm; the first counts.')], [])), ' ') AS verdict
-FROM recur.v_experiment_judged(days = {days:UInt16}, by = {by:String})
+FROM
+(
+    SELECT *,
+        multiIf(
+            control = '', 'No arm is the control: declare one in the plan of the experiment.',
+            variant = control, 'Control.',
+            isNull(control_mean) AND control_acting = 0 AND isNull(both), 'Nobody to compare with in the control.',
+            customers < 2 OR both - customers < 2, 'Too few customers to compare.',
+            isNull(effect), 'Nothing to compute it from.',
+            isNull(effect_se) AND effect = 0, 'All customers of both arms have the same value: nothing to test.',
+            isNull(effect_se), concat('All customers of an arm have the same value: a difference of ', toString(round(effect, 6)), ' that no test can judge.'),
+            fixed_says AND sequential_says, concat(if(effect > 0, 'Higher: ', 'Lower: '), effect_text, ', however often one looks.'),
+            fixed_says, concat(if(effect > 0, 'Higher: ', 'Lower: '), effect_text, ', if this look was planned beforehand (', recur_p_text(p), ').'),
+            sequential_says, concat(if(effect > 0, 'Higher: ', 'Lower: '), effect_text, ', by the sequential test only (', recur_p_text(sequential_p), ').'),
+            concat('No difference shown (', recur_p_text(p), '); effects from ', if(isNull(mde_relative), toString(round(mde, 6)), concat(toString(round(100 * mde_relative, 1)), ' %')), ' on would show with these customers.')) AS finding
+    FROM
+    (
+        SELECT *,
+            if(isNull(relative), concat(toString(round(effect, 6)), ' (', toString(round(effect_low, 6)), ' to ', toString(round(effect_high, 6)), ')'),
+                concat(recur_percent(relative), ' (', recur_percent(relative_low), ' to ', recur_percent(relative_high), ')')) AS effect_text
+        FROM recur.v_experiment_judged(days = {days:UInt16}, by = {by:String})
+    )
+)
 ORDER BY experiment_id, part, metric, hold_out DESC, variant
 COMMENT 'Parameters days, by (segment, rfm, lifecycle, trait:<name>). As v_experiment_results, by the part customers were in when they were exposed; corrected for the number of comparisons within each part';
 
