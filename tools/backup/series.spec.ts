@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { nameAt, superseded } from './series.ts';
 
 const NOW = Date.UTC(2026, 10, 26, 2, 15);

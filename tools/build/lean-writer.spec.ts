@@ -1,6 +1,6 @@
 import { BinaryWriter } from '@bufbuild/protobuf/wire';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { LeanWriter } from './lean-writer.ts';
 
 type Call =

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
+import fc from '#tools/testkit/fast-check.ts';
 import { type Assembled, Assembler, GROUP_WINDOW } from './assemble.ts';
 import type { Row } from './build.ts';
 import type { Position } from './checkpoint.ts';

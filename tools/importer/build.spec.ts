@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { stringify } from 'yaml';
+import fc from '#tools/testkit/fast-check.ts';
 import { build, mappingsFor, type Row, RowError } from './build.ts';
 import { type Mapping, parseMapping } from './mapping.ts';
 

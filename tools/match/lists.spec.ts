@@ -1,6 +1,6 @@
 import { parse } from 'csv-parse/sync';
-import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { csv } from './lists.ts';
 import { flat } from './shop-customers.ts';
 

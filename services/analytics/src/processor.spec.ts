@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Delivery } from '#gen/recur/log/v1/changes.ts';
 import { Commerce, Event, Line } from '#gen/recur/log/v1/event.ts';
 import { Frame, Record, RecordKind } from '#gen/recur/log/v1/frame.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import type { Block, FrameMessage } from './core/batch.ts';
 import { StoredPositions } from './core/stored.ts';
 import { Sink, type SinkLimits, type SinkStore } from './processor.ts';

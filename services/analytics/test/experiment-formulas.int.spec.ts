@@ -1,9 +1,10 @@
 // Every formula of views/05*.sql on random shops, against a plain recomputation and against the engine's own tests.
-import fc from 'fast-check';
+
 import { beforeAll, describe, expect, it } from 'vitest';
 import { Exposure } from '#gen/recur/log/v1/changes.ts';
 import { Commerce } from '#gen/recur/log/v1/event.ts';
 import { type Record as LogRecord, RecordKind } from '#gen/recur/log/v1/frame.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import {
   benjaminiHochberg,
   compare,

@@ -1,9 +1,10 @@
 // Metrics of the catalogue on shops small enough to work out by hand, and attribution against a second way of counting.
-import fc from 'fast-check';
+
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { Delivery, IdentityChange, Merged, SegmentChange } from '#gen/recur/log/v1/changes.ts';
 import { Commerce, EventType } from '#gen/recur/log/v1/event.ts';
 import { type Record, RecordKind } from '#gen/recur/log/v1/frame.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { makeViews } from '../src/store/views.ts';
 import { DAY, event, micros, order, record, SampleLog } from './sample-log.ts';
 import { type TempEngine, tempEngine, VIEWS } from './temp-engine.ts';

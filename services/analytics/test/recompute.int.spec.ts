@@ -1,10 +1,11 @@
 // Sales, repurchase and cohorts out of SQL against books kept from the raw records by other code, to the cent, on shops with
 // parts, repeats, late events, refunds, cancellations, merges, merges taken back and events that moved with them.
-import fc from 'fast-check';
+
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { IdentityChange, Merged } from '#gen/recur/log/v1/changes.ts';
 import { Commerce } from '#gen/recur/log/v1/event.ts';
 import { type Record, RecordKind } from '#gen/recur/log/v1/frame.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { loadCustomerMap } from '../src/store/customer-map.ts';
 import { DAY, event, micros, record, SampleLog } from './sample-log.ts';
 import {

@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Delivery, IdentityChange, LinkRefused, Merged, ProfileChange } from '#gen/recur/log/v1/changes.ts';
 import { Event } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { TABLES } from '../src/core/tables.ts';
 import { record, SampleLog } from './sample-log.ts';
 import { type TempEngine, tempEngine } from './temp-engine.ts';

@@ -1,5 +1,5 @@
 // What the views must say, worked out from raw records a second time, in another language and another way: record by record.
-import fc from 'fast-check';
+import fc from '#tools/testkit/fast-check.ts';
 import { DAY } from './sample-log.ts';
 
 /** Names: customer c<i>, order o<i>. Money in cents, times in ms. A record's place is its number. */

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { StepAction } from '#gen/recur/log/v1/changes.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { type Happening, World } from '../test/scenario.ts';
 
 const JOURNEY = (reentry: string) => `

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { readPage } from './page.ts';
 
 test('pages together are the whole, each id once, whatever is missing and however large they are', async () => {

@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { Facts } from '#gen/recur/facts/v1/facts.ts';
 import { IdentityChange } from '#gen/recur/log/v1/changes.ts';
 import { Event } from '#gen/recur/log/v1/event.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { applyEvent, applyIdentity, decodeFacts, decodeFoldedEvent, encodeFacts, newFacts, ShopZone } from './facts.ts';
 import { type History, history, NOW } from './test/histories.ts';
 

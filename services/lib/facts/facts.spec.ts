@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Facts } from '#gen/recur/facts/v1/facts.ts';
 import { IdentityChange } from '#gen/recur/log/v1/changes.ts';
 import { type Commerce, Event, EventType } from '#gen/recur/log/v1/event.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import {
   absorbFacts,
   applyEvent,

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { DAY_MS, ShopZone } from './zone.ts';
 
 const HOUR = 3_600_000;

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { candidatesOf, passesOf } from './blocking.ts';
 import type { FieldSpec } from './fields.ts';
 import { makeTable } from './table.ts';

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { levelOf, typingErrors } from './compare.ts';
 import { type FieldKind, fieldsOfColumn, LEVELS } from './fields.ts';
 import { normalise, soundOf } from './normalise.ts';

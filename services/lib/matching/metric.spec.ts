@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { bCubed, pairwise } from './metric.ts';
 
 /** "abc defg hij k" as the label of each of a to k. */

@@ -1,6 +1,6 @@
 import { status } from '@grpc/grpc-js';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { RpcError } from './errors.ts';
 import { fromStatus, toStatus } from './status-details.ts';
 

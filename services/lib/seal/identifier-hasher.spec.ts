@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { IdentifierHasher } from './identifier-hasher.ts';
 import { KeyRing } from './keys.ts';
 

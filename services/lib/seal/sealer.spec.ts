@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { KeyRing } from './keys.ts';
 import { SEAL_OVERHEAD, SealError, Sealer } from './sealer.ts';
 

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { type BatchResult, START } from './batch.ts';
 import { CommitGroup, freshWork } from './commit-group.ts';
 import { before, type DueTimer } from './timers.ts';

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Frame } from '#gen/recur/log/v1/frame.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { bodyOf, decodeFrame, encodeFrame } from './frames.ts';
 
 const record = fc.record({

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { Pace, steadyPace } from './pace.ts';
 
 test('whoever was idle begins at once, a stream of batches keeps its distance', () => {

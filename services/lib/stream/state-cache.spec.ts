@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import type { Codec } from './processor.ts';
 import { StateCache } from './state-cache.ts';
 import type { Entry } from './states.ts';

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { TimerBook } from './timers.ts';
 
 const key = fc.constantFrom('a', 'b', 'c', 'd', 'e', 'f');

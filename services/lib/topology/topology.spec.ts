@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import {
   CALLS,
   itemSubjects,

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { PackReader, PackWriter, UnpackableError } from './pack.ts';
 import { kindOfJson, readJson, writeJson } from './packed-json.ts';
 import { MAX_WORDS, PIECES, WORDS } from './words.ts';

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { Decision, DecisionOutcome, Delivery, DeliveryStatus, SendRequest } from '#gen/recur/log/v1/changes.ts';
 import { Event, EventType, type Trait } from '#gen/recur/log/v1/event.ts';
@@ -6,6 +5,7 @@ import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { CustomerState, MessageStatus, SendWork } from '#gen/recur/messaging/v1/state.ts';
 import { Template } from '#gen/recur/messaging/v1/template.ts';
 import { type HarnessOutput, ProcessorHarness } from '#lib/stream/testing.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { capReached } from './core/frequency-cap.ts';
 import { isQuiet } from './core/quiet-hours.ts';
 import { DEFAULT_POLICY } from './core/settings.ts';

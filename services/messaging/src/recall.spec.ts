@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   Decision,
@@ -14,6 +13,7 @@ import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { MessageStatus } from '#gen/recur/messaging/v1/state.ts';
 import { Template } from '#gen/recur/messaging/v1/template.ts';
 import { type HarnessOutput, ProcessorHarness } from '#lib/stream/testing.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { explain } from './core/explain.ts';
 import { messagingSpec } from './stage.ts';
 

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { IdentityChange, ProfileChange } from '#gen/recur/log/v1/changes.ts';
 import { Event, EventType } from '#gen/recur/log/v1/event.ts';
@@ -6,6 +5,7 @@ import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { applyEvent, type Facts, newFacts, orderFigures, ShopZone, topCategory } from '#lib/facts/facts.ts';
 import { history, NOW } from '#lib/facts/test/histories.ts';
 import { type HarnessOutput, ProcessorHarness } from '#lib/stream/testing.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import type { InForce } from './core/plan.ts';
 import type { ProfileState } from './core/state.ts';
 import { profileStage } from './stage.ts';

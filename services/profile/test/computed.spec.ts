@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ComputedTraitChange } from '#gen/recur/log/v1/changes.ts';
 import { Event, EventType } from '#gen/recur/log/v1/event.ts';
@@ -7,6 +6,7 @@ import { Aggregation, type CalendarPeriod, ComputedTrait } from '#gen/recur/prof
 import { ShopZone } from '#lib/facts/facts.ts';
 import { DAY_MS } from '#lib/facts/zone.ts';
 import { type HarnessOutput, ProcessorHarness } from '#lib/stream/testing.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { compileTrait } from '../src/core/computed/compile.ts';
 import { figureOf, figureText } from '../src/core/computed/figure.ts';
 import { happeningOf } from '../src/core/computed/happening.ts';

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { Event, EventType } from '#gen/recur/log/v1/event.ts';
 import { Rule } from '#gen/recur/segmentation/v1/rule.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { LIFECYCLE_STAGES } from '../src/core/lifecycle.ts';
 import { RFM_CLASSES } from '../src/core/rfm.ts';
 

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { ClassChange, IdentityChange, SegmentChange } from '#gen/recur/log/v1/changes.ts';
 import { Event } from '#gen/recur/log/v1/event.ts';
@@ -13,6 +12,7 @@ import {
 import { ShopZone } from '#lib/facts/facts.ts';
 import type { Codec } from '#lib/stream/processor.ts';
 import { type HarnessOutput, ProcessorHarness } from '#lib/stream/testing.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { type InForce, planCompiler } from '../src/core/in-force.ts';
 import { DEFAULT_LIFECYCLE } from '../src/core/lifecycle.ts';
 import { DEFAULT_RFM } from '../src/core/rfm.ts';

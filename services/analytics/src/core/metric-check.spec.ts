@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Dimension, DimensionSubject, Guests, Metric, Period, Refunds } from '#gen/recur/analytics/v1/metric.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { checkDimension, checkDimensionsOf, checkExpression, checkMetric, checkSelect, reads } from './metric-check.ts';
 import { metricSql } from './metric-sql.ts';
 import { checkQuery, isRefusal } from './sql-guard.ts';

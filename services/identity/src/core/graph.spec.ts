@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { IdentifierTypes } from '#lib/identifiers/types.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import type { IdentifierKey } from './event-keys.ts';
 import { Graph, type GraphSource } from './graph.ts';
 import { isShared, type Node, newNode, ownerIn } from './node.ts';

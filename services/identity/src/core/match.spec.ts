@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Match, MatchState } from '#gen/recur/identity/v1/match_service.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { matchId, proposalViolations, proposed, reasonOf } from './match.ts';
 import { byLikelihood, type MatchKey, pageOf, readToken } from './match-index.ts';
 

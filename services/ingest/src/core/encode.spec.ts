@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Event, EventType } from '#gen/recur/log/v1/event.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { EventEncoder } from './encode.ts';
 
 const text = fc.string({ unit: 'grapheme', maxLength: 300 });

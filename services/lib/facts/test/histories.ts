@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { type Commerce, Event, EventType, type Trait } from '#gen/recur/log/v1/event.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { DAY_MS } from '../zone.ts';
 
 /** Events of one customer as tests make them up: few names, so that they meet; times over about 500 days. */

@@ -1,10 +1,10 @@
 import { gzipSync } from 'node:zlib';
 import { Client, credentials, Metadata, makeGenericClientConstructor, type ServiceError } from '@grpc/grpc-js';
-import fc from 'fast-check';
 import { pino } from 'pino';
 import { Registry } from 'prom-client';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { Status } from '#gen/google/rpc/status.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import type { Call } from '../call.ts';
 import { createClient, type GeneratedClient, type RpcClient } from '../client.ts';
 import { CODE, FLAG, FRAME, numbersFrame, SETTING, settingsFrame } from '../http2/frames.ts';

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { Redis } from 'ioredis';
 import { afterAll, beforeEach, expect, test } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { withServers } from '#tools/testkit/with-servers.ts';
 import { byBytes, customersAfter, findStates, statesAfter } from '../buckets.ts';
 import { CommitGroup } from '../commit-group.ts';

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { Event, EventType } from '#gen/recur/log/v1/event.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { interestOf } from './event-scan.ts';
 
 const encode = (event: Partial<Event>) => Event.encode(Event.fromPartial(event)).finish();

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { MarketingSend } from '#gen/recur/messaging/v1/state.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { beginOf, type Cap, capReached } from './frequency-cap.ts';
 
 const HOUR = 3_600_000;

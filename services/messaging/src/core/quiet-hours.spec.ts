@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { Temporal } from 'temporal-polyfill';
 import { describe, expect, it } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { isQuiet, isTimeZone, nextAllowed, nextQuiet, type QuietHours } from './quiet-hours.ts';
 
 const NIGHT: QuietHours = { start: 21 * 60, end: 9 * 60 };

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { Temporal } from 'temporal-polyfill';
 import { expect, it } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { beginOf } from './frequency-cap.ts';
 import { isQuiet, nextAllowed, nextQuiet, type QuietHours } from './quiet-hours.ts';
 

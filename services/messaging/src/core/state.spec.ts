@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { SendRequest } from '#gen/recur/log/v1/changes.ts';
 import { CustomerState, MessageEntry, MessageStatus, SendWork, StoredTrait } from '#gen/recur/messaging/v1/state.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { workOf } from './records.ts';
 import { MessagingState } from './state.ts';
 

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { Step, type StepAction } from '#gen/recur/log/v1/changes.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { stepActionOf } from './step-scan.ts';
 
 it('says what the decoder says, wherever the step lies', () => {

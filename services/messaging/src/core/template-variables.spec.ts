@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { TemplateContent } from '#gen/recur/messaging/v1/template.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { render } from '../render/render.ts';
 import { NOBODY } from '../render/validate.ts';
 import { lacks, variablesOf } from './template-variables.ts';

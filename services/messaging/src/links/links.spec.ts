@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { KeyRing } from '#lib/seal/keys.ts';
 import { Sealer } from '#lib/seal/sealer.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { Links } from './mark-up.ts';
 import { aliyunReceipts, BadReceiptError, ownReceipts, tencentReceipts } from './provider-receipts.ts';
 import { eventOf } from './receipt.ts';

@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { encrypt, pushEncrypted, pushPlain, signatureOf, signed } from '#tools/provider-simulator/wechat-push.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { parseAppKey } from '../core/credentials.ts';
 import { parseExactly } from '../core/exact-json.ts';
 import { BadReceiptError } from './provider-receipts.ts';

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { Pace } from './pace.ts';
 
 it('never lets more through than the rate and one second of burst', () => {

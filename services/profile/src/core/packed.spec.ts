@@ -1,11 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Facts } from '#gen/recur/facts/v1/facts.ts';
 import type { Computed } from '#gen/recur/profile/v1/state.ts';
 import { applyEvent, newFacts, ShopZone } from '#lib/facts/facts.ts';
 import { history, NOW } from '#lib/facts/test/histories.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { ComputedState, ProfileState, stateCodec } from './state.ts';
 
 const PACKED = 0x07;

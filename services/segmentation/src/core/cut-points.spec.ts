@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { RfmMethod, RfmSettings } from '#gen/recur/segmentation/v1/segment.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { cutPointsOf, inForce, moved } from './cut-points.ts';
 import { Population, type Rfm } from './population.ts';
 

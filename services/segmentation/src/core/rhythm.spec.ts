@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { LifecycleSettings } from '#gen/recur/segmentation/v1/segment.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { lifecycleReason, lifecycleStage } from './lifecycle.ts';
 import { MAX_DAYS, Purchases } from './purchases.ts';
 import { decisive, expectedBy, Intervals, rhythmMoved } from './rhythm.ts';

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { Memberships, State } from '#gen/recur/segmentation/v1/state.ts';
 import { decodeFacts } from '#lib/facts/facts.ts';
 import { BUCKETS } from '#lib/stream/layout.ts';
 import { type Entry, storeEntry } from '#lib/stream/states.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { Members } from './members.ts';
 import { type CustomerState, newState, stateCodec } from './state.ts';
 

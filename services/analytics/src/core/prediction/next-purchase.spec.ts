@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { calibrate, NOT_CALIBRATED, nextPurchases } from './next-purchase.ts';
 import { MIN_GAPS, type PurchaseDays, Rhythm } from './rhythm.ts';
 import { normal, uniforms } from './simulate.ts';

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { expectedValue, fitValueModel, type Spending } from './order-value.ts';
 import { normal, uniforms } from './simulate.ts';
 

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import type { History } from './history.ts';
 import { type Customer, fitModels, predict } from './predict.ts';
 import { fitPurchaseModel, MIN_CUSTOMERS } from './purchase-model.ts';

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { changeOf, MAX_TOLD_CATEGORIES, traitsOf } from './traits.ts';
 
 const window = (category: string) => ({ category, from: '2026-05-01', to: '2026-05-20' });

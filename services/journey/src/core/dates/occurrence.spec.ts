@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { type Day, localDay, readDay } from './day.ts';
 import { FESTIVALS } from './festival.ts';
 import { type DateRule, nextOccurrence } from './occurrence.ts';

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { JourneyState } from '#gen/recur/journey/v1/state.ts';
 import { Event, EventType } from '#gen/recur/log/v1/event.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { SeenEvent } from '../event/seen.ts';
 import type { Run } from '../run.ts';
 import { emptyState } from '../state.ts';

@@ -1,5 +1,5 @@
-import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { parseDuration } from '../definition/duration.ts';
 import { nextLocalTime } from './wait.ts';
 

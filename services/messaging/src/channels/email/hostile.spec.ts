@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import MailComposer from 'nodemailer/lib/mail-composer/index.js';
 import { expect, it } from 'vitest';
+import fc from '#tools/testkit/fast-check.ts';
 import { headerProblem, isEmailAddress } from '../../core/header.ts';
 
 /** What has opened headers, lists and commands in one mailer or another, between what belongs into addresses. */

@@ -1,9 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import fc from 'fast-check';
 import { afterAll, describe, expect, it } from 'vitest';
 import { Template, TemplateContent } from '#gen/recur/messaging/v1/template.ts';
+import fc from '#tools/testkit/fast-check.ts';
 import { render } from '../render.ts';
 import { NOBODY } from '../validate.ts';
 import { checkTemplate } from './compile-template.ts';
