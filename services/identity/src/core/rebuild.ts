@@ -44,7 +44,7 @@ export interface Rebuilt {
   readonly moved: ReadonlyMap<string, string>;
   /** By customer, what happened to it, in order. */
   readonly histories: ReadonlyMap<string, readonly PastRecord[]>;
-  /** Members that are not customers of their own, and whose they are. */
+  /** Who is no customer of their own, and whose they are: members, and who came to be and was merged in what was decided again. */
   readonly parts: ReadonlyMap<string, string>;
   readonly events: number;
   /** Events that belong to another customer than `survivor`. */
@@ -193,5 +193,8 @@ function partsOf(
     const into = node ?? (first === undefined ? undefined : live(graph, first)) ?? live(graph, survivor);
     if (into) parts.set(id, into.id);
   }
+  // Made by an event that went to somebody else then, and merged since: the log has to tell of them like of any other.
+  for (const { id, mergedInto } of graph.newNodes)
+    if (mergedInto !== '' && !members.has(id)) parts.set(id, (live(graph, id) as Node).id);
   return parts;
 }

@@ -30,19 +30,23 @@ export class LogPast implements PastReader {
   }
 
   async #scan(subject: string, past: Past): Promise<void> {
-    const last = await this.#jsm.streams.getMessage(STREAMS.log.name, { last_by_subj: subject }).catch(() => null);
-    if (!last) return;
+    // null: there is none. No answer is an error: what was not read must not look as if it were not there.
+    const last = await this.#jsm.streams.getMessage(STREAMS.log.name, { last_by_subj: subject });
+    if (last === null) return;
     const consumer = await this.#js.consumers.get(STREAMS.log.name, {
       filter_subjects: [subject],
       deliver_policy: DeliverPolicy.All,
     });
     const messages = await consumer.consume({ max_bytes: 8 * 1024 * 1024, idle_heartbeat: 1_000, expires: 30_000 });
+    let reached = false;
     for await (const m of messages) {
       for (const [index, record] of decodeFrame(m.data).records.entries()) {
         past.take(record, m.seq, index);
       }
-      if (m.seq >= last.seq) break;
+      reached = m.seq >= last.seq;
+      if (reached) break;
     }
     await messages.close();
+    if (!reached) throw new Error(`${subject} could not be read to its end`);
   }
 }
