@@ -8,13 +8,15 @@ import type { LogRecord } from '#lib/stream/frames.ts';
 import type { Resolved } from './core/batch.ts';
 import { readEventKeys } from './core/event-keys.ts';
 import { Graph, type GraphSource } from './core/graph.ts';
-import { apartOf, membersOf, type Node } from './core/node.ts';
+import { apartOf, membersOf, type Node, seenWith } from './core/node.ts';
 import { partingRecords } from './core/parting.ts';
-import { type PastRecord, rebuild } from './core/rebuild.ts';
+import { type PastRecord, type Rebuilt, rebuild } from './core/rebuild.ts';
 import type { RulesInForce } from './core/rules-in-force.ts';
 
 /** Events of one person that can be read again for an unmerge. */
 const MAX_HISTORY = 50_000;
+/** Customers whose history is decided together. */
+const MAX_CUSTOMERS = 50;
 
 export interface ControlStore extends GraphSource {
   loadOwners(keys: Iterable<string>): Promise<void>;
@@ -38,8 +40,8 @@ export interface PastReader {
 /** What a record that is no event changes. */
 export interface ControlResult {
   readonly outputs: readonly Resolved[];
-  /** The partition of this customer is written when all others are. */
-  readonly last?: string;
+  /** The partitions of these customers are written when all others are. */
+  readonly last?: readonly string[];
   readonly change: Pick<Graph, 'moved' | 'newNodes'>;
   /** Values to be stored besides, by key behind the lane's tag. */
   readonly values: ReadonlyMap<string, Buffer>;
@@ -52,6 +54,12 @@ interface At {
   readonly seq: number;
   readonly index: number;
   readonly now: number;
+}
+
+/** Customers as stored, and what happened to them, in the order of the lane. */
+interface Concerned {
+  readonly customers: readonly Node[];
+  readonly history: readonly PastRecord[];
 }
 
 const NO_CHANGE = { moved: new Map<string, string>(), newNodes: [] };
@@ -138,41 +146,81 @@ export class Control {
     const from = this.store.node(customerId).mergedInto;
     if (from === '') return told(requestId, { refusal: `not_merged: ${customerId}` });
     const survivor = (await this.survivor(customerId)) as Node;
-    const members = membersOf(survivor);
-    const { records, incomplete, tooMany } = await this.past.read(members, at.seq, MAX_HISTORY);
-    if (incomplete.length > 0) return told(requestId, { refusal: `incomplete: ${incomplete.join(' ')}` });
-    if (tooMany) return told(requestId, { refusal: `too_many: ${MAX_HISTORY}` });
-    await this.store.loadOwners(keysOf(records));
-    await this.store.loadNodes(members);
+    const concerned = await this.concerned(survivor, at.seq);
+    if (typeof concerned === 'string') return told(requestId, { refusal: concerned });
+    const { customers, history } = concerned;
     const rebuilt = rebuild({
       survivor: survivor.id,
-      members,
-      apart: [...new Set([...survivor.apart, apartOf([customerId], [from])])],
-      history: records,
+      customers,
+      apart: [...new Set([...customers.flatMap((node) => node.apart), apartOf([customerId], [from])])],
+      history,
       stored: (key) => this.store.owner(key),
       types: this.rules.types,
     });
-    const newNodes = this.takeOver(rebuilt.nodes, rebuilt.parts, members);
+    const isNow = (id: string) => rebuilt.parts.get(id) ?? id;
+    if (!rebuilt.before.has(customerId) || isNow(customerId) === isNow(from))
+      return told(requestId, { refusal: `inseparable: ${customerId} ${from}` });
+    const newNodes = this.takeOver(rebuilt);
     const { events, movedEvents } = rebuilt;
-    const parting = { ...at, customerId, from, survivor: survivor.id, reason };
+    const parting = { ...at, customerId, from, reason };
     return {
       ...told(requestId, { customerId, otherCustomerId: from, events, movedEvents }),
       outputs: partingRecords(rebuilt, parting),
-      last: survivor.id,
+      last: [...new Set(rebuilt.before.values())],
       change: { moved: new Map(rebuilt.moved), newNodes },
     };
   }
 
+  /**
+   * A customer, and whoever was seen with an identifier of theirs, or has one they were seen with, and so on: had a part of it not
+   * been part of it, some of them may have become one. Where these are too many, or the log does not reach back to their
+   * beginning, nobody else is drawn in. All of them are loaded, with their identifiers.
+   * @returns why not, for the customer itself
+   */
+  private async concerned(survivor: Node, beforeSeq: number): Promise<Concerned | string> {
+    let found: Concerned = { customers: [], history: [] };
+    for (let more = [survivor]; more.length > 0; ) {
+      const members = more.flatMap((node) => [...membersOf(node)]);
+      const left = MAX_HISTORY - found.history.length;
+      const { records, incomplete, tooMany } = await this.past.read(new Set(members), beforeSeq, left);
+      const alone = found.customers.length === 0;
+      if (alone && incomplete.length > 0) return `incomplete: ${incomplete.join(' ')}`;
+      if (alone && tooMany) return `too_many: ${MAX_HISTORY}`;
+      if (incomplete.length > 0 || tooMany || found.customers.length + more.length > MAX_CUSTOMERS) {
+        found = { customers: [survivor], history: found.history.filter((r) => membersOf(survivor).has(r.heldBy)) };
+        break;
+      }
+      found = { customers: [...found.customers, ...more], history: [...found.history, ...records] };
+      more = await this.seenWith(keysOf(records), found.customers);
+    }
+    const { customers, history } = found;
+    await this.store.loadOwners(keysOf(history));
+    await this.store.loadNodes(customers.flatMap((node) => [...membersOf(node)]));
+    return { customers, history: history.toSorted((a, b) => a.laneSeq - b.laneSeq || a.laneIndex - b.laneIndex) };
+  }
+
+  /** Who else was seen with these identifiers. */
+  private async seenWith(keys: ReadonlySet<string>, customers: readonly Node[]): Promise<Node[]> {
+    await this.store.loadOwners(keys);
+    const known = new Set(customers.map(({ id }) => id));
+    const others = new Map<string, Node>();
+    for (const id of new Set([...keys].flatMap((key) => seenWith(this.store.owner(key))))) {
+      const node = await this.survivor(id);
+      if (node !== undefined && !known.has(node.id)) others.set(node.id, node);
+    }
+    return [...others.values()];
+  }
+
   /** Puts what was rebuilt into the stored nodes; gives those there were not before. */
-  private takeOver(nodes: readonly Node[], parts: ReadonlyMap<string, string>, members: ReadonlySet<string>): Node[] {
+  private takeOver({ nodes, parts, before }: Rebuilt): Node[] {
     const rebuilt = new Map(nodes.map((n) => [n.id, n]));
-    for (const id of members) {
+    for (const id of before.keys()) {
       const node = this.store.node(id);
       const { identified, identifiers, absorbed, apart, mergedInto } = rebuilt.get(id) ?? BARE;
       const into = mergedInto || (parts.get(id) ?? '');
       Object.assign(node, { identified, identifiers, absorbed, apart, mergedInto: into, dirty: true });
     }
-    return nodes.filter((n) => !members.has(n.id));
+    return nodes.filter((n) => !before.has(n.id));
   }
 
   private async survivor(customerId: string): Promise<Node | undefined> {

@@ -266,7 +266,12 @@ export class LaneHandler implements BatchHandler {
     }
   }
 
-  private async publish(resolved: readonly Resolved[], throughSeq: number, last?: string): Promise<void> {
+  /** @param last their partitions are written when all others are, one after the other */
+  private async publish(
+    resolved: readonly Resolved[],
+    throughSeq: number,
+    last: readonly string[] = [],
+  ): Promise<void> {
     const byPartition: PlacedRecord[][] = this.writers.map(() => []);
     let seq = -1;
     let ordinal = 0;
@@ -295,9 +300,9 @@ export class LaneHandler implements BatchHandler {
         this.tellTime || watermarkMs - writer.watermarkMs >= TELL_TIME_MS,
         this.trace,
       );
-    const waits = last === undefined ? -1 : partitionOf(last, this.partitions);
-    await Promise.all(this.writers.map((writer, p) => (p === waits ? undefined : write(writer, p))));
-    if (waits >= 0) await write(this.writers[waits] as SubjectWriter, waits);
+    const waits = new Set(last.map((customerId) => partitionOf(customerId, this.partitions)));
+    await Promise.all(this.writers.map((writer, p) => (waits.has(p) ? undefined : write(writer, p))));
+    for (const p of waits) await write(this.writers[p] as SubjectWriter, p);
     this.tellTime = false;
     failPoint('identity', 'after_publish');
   }

@@ -1,5 +1,12 @@
 import { CommandOutcome } from '#gen/recur/identity/v1/state.ts';
-import { HistoryRecord, MergeCommand, UnmergeCommand } from '#gen/recur/log/v1/changes.ts';
+import {
+  HistoryRecord,
+  IdentityChange,
+  LinkRefused,
+  MergeCommand,
+  Merged,
+  UnmergeCommand,
+} from '#gen/recur/log/v1/changes.ts';
 import { Event, EventType } from '#gen/recur/log/v1/event.ts';
 import { RecordKind } from '#gen/recur/log/v1/frame.ts';
 import { IdentifierTypes } from '#lib/identifiers/types.ts';
@@ -115,6 +122,30 @@ export class Lane implements ControlStore {
     return new Map([...found].sort());
   }
 
+  /** Everybody's identifiers, as stages that follow the log come to them. */
+  told(): Map<string, Set<string>> {
+    const told = new Map<string, Set<string>>();
+    const of = (id: string) => told.get(id) ?? (told.set(id, new Set()).get(id) as Set<string>);
+    const link = (id: string, body: Uint8Array) => {
+      for (const identifier of IdentityChange.decode(body).linked) of(id).add(keyOf(identifier));
+    };
+    for (const { customerId, kind, body } of this.log) {
+      if (kind === RecordKind.RECORD_KIND_IDENTITY) link(customerId, body);
+      else if (kind === RecordKind.RECORD_KIND_RESTART) told.set(customerId, new Set());
+      else if (kind === RecordKind.RECORD_KIND_HISTORY) {
+        const past = HistoryRecord.decode(body);
+        if (past.kind === RecordKind.RECORD_KIND_IDENTITY) link(customerId, past.body);
+      } else if (kind === RecordKind.RECORD_KIND_MERGED) {
+        for (const key of of(customerId)) of(Merged.decode(body).into).add(key);
+        told.delete(customerId);
+      } else if (kind === RecordKind.RECORD_KIND_REFUSED) {
+        const { identifier, otherCustomerId, rule } = LinkRefused.decode(body);
+        if (rule === 'shared' && identifier) of(otherCustomerId).delete(keyOf(identifier));
+      }
+    }
+    return told;
+  }
+
   merged(): string[] {
     return [...this.nodes.values()].filter((n) => n.mergedInto !== '').map((n) => n.id);
   }
@@ -133,6 +164,9 @@ export function eventBody(n: number, identifiers: readonly string[]): Buffer {
   };
   return Buffer.from(Event.encode(Event.fromPartial(message)).finish());
 }
+
+const keyOf = ({ type, hash }: { type: string; hash: Uint8Array }): string =>
+  `${type}:${Buffer.from(hash).toString('base64url')}`;
 
 export const hashOf = (text: string): Buffer => Buffer.from(text.padEnd(16, '.')).subarray(0, 16);
 export const ownerOf = (lane: Lane, text: string): string =>

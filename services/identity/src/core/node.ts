@@ -69,4 +69,8 @@ export function ownerIn(stored: string | undefined): string | undefined {
   return end < 0 ? stored : stored.slice(0, end);
 }
 
+/** Everybody who was seen with an identifier that belongs to somebody: whose it is, and who may not join. */
+export const seenWith = (stored: string | undefined): string[] =>
+  ownerIn(stored) === undefined ? [] : (stored as string).split(' ');
+
 export const isShared = (stored: string | undefined): boolean => stored?.startsWith(SHARED) ?? false;

@@ -48,7 +48,7 @@ export class Past {
 }
 
 function collect(found: Found, record: Written, seq: number, index: number): void {
-  const { kind, timeMs, originSeq: laneSeq, originIndex: laneIndex, customerId: loggedAs } = record;
+  const { kind, timeMs, originSeq: laneSeq, originIndex: laneIndex, customerId: heldBy } = record;
   // The message goes; its bytes are kept.
   const copy = () => Uint8Array.from(record.body);
   if (kind === RecordKind.RECORD_KIND_RESTART) {
@@ -57,16 +57,27 @@ function collect(found: Found, record: Written, seq: number, index: number): voi
   } else if (kind === RecordKind.RECORD_KIND_IDENTITY) {
     found.whole ||= IdentityChange.decode(record.body).created;
   } else if (kind === RecordKind.RECORD_KIND_EVENT) {
-    found.records.push({ kind, body: copy(), timeMs, seq, index, laneSeq, laneIndex, loggedAs });
+    found.records.push({ kind, body: copy(), timeMs, seq, index, laneSeq, laneIndex, loggedAs: heldBy, heldBy });
   } else if (kind === RecordKind.RECORD_KIND_MERGED) {
     const { into, reason } = Merged.decode(record.body);
     if (reason !== '')
-      found.records.push({ kind, body: copy(), timeMs, seq, index, laneSeq, laneIndex, loggedAs, into });
+      found.records.push({
+        kind,
+        body: copy(),
+        timeMs,
+        seq,
+        index,
+        laneSeq,
+        laneIndex,
+        loggedAs: heldBy,
+        heldBy,
+        into,
+      });
   } else if (kind === RecordKind.RECORD_KIND_HISTORY) {
     const past = HistoryRecord.decode(record.body);
     // Links are decided again.
     if (past.kind === RecordKind.RECORD_KIND_IDENTITY) return;
     const merged = past.kind === RecordKind.RECORD_KIND_MERGED ? { into: Merged.decode(past.body).into } : {};
-    found.records.push({ ...past, body: Uint8Array.from(past.body), ...merged });
+    found.records.push({ ...past, body: Uint8Array.from(past.body), ...merged, heldBy });
   }
 }

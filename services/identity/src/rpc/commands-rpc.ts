@@ -91,6 +91,12 @@ function refused(refusal: string): RpcError {
       return notFound(`customer "${about}"`);
     case 'not_merged':
       return failedPrecondition(`Customer "${about}" is not merged into another one.`);
+    case 'inseparable': {
+      const [taken, from] = about.split(' ');
+      return failedPrecondition(
+        `Without the merge, too, all events of customer "${taken}" are those of "${from}", by the identifiers they name.`,
+      );
+    }
     case 'incomplete':
       return failedPrecondition(
         `The log no longer holds the first events of ${about.split(' ').slice(0, 5).join(', ')}: what they would be without the ` +
