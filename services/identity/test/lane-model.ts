@@ -23,6 +23,8 @@ export class Lane implements ControlStore {
   readonly owners = new Map<string, string>();
   readonly nodes = new Map<string, Node>();
   readonly values = new Map<string, Buffer>();
+  /** Of whom the log no longer holds the beginning. */
+  readonly cut = new Set<string>();
   /** Everything identity wrote. */
   readonly log: Resolved[] = [];
   private readonly control: Control;
@@ -40,7 +42,8 @@ export class Lane implements ControlStore {
         past.take({ ...r, timeMs: r.now, originSeq: r.seq, originIndex: r.index }, i, 0);
       });
       const { records, incomplete } = past.found();
-      return { records, incomplete, tooMany: records.length > limit };
+      const cut = [...ids].filter((id) => this.cut.has(id));
+      return { records, incomplete: [...incomplete, ...cut], tooMany: records.length > limit };
     };
     this.control = new Control(this, { read }, new RulesInForce());
   }
